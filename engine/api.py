@@ -1,0 +1,159 @@
+"""The seam between a server and a model: values, two protocols, one loader.
+
+It imports no torch; `load` imports the chosen implementation when it is called.
+All positions are samples at `SAMPLE_RATE`, counted from the start of the utterance.
+
+    engine = load(config)                    # once a process
+    utterance = engine.open(options)         # once a segment of speech
+    utterance.push(samples)                  # as audio arrives
+    utterance.partial()                      # what has been heard so far
+    utterance.final()                        # ... and as if no more followed
+    utterance.close()
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import EngineConfig
+
+Samples = NDArray[np.float32]
+"""Mono audio at 16 kHz, (n,), in [-1, 1)."""
+
+
+class Mode(StrEnum):
+    """How encoder frames were computed (docs/design.md, incremental encoding)."""
+
+    EXACT = "exact"
+    """In one pass over the whole segment."""
+    STREAMING = "streaming"
+    """In blocks, each with its past and a short look at its future."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A word and where it was spoken."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """The text that the engine believes answers one task."""
+
+    task: str
+    text: str
+    """Empty where no speech was recognised."""
+    stable: int
+    """How many of its first characters will not change."""
+    is_final: bool
+    language: str
+    """Code of the spoken language, as `en`; empty while it is not known."""
+    mode: Mode
+    words: tuple[Word, ...] = ()
+    """Filled for finals of utterances that were opened with `words`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceOptions:
+    """What is asked about an utterance."""
+
+    tasks: tuple[str, ...] = ("transcribe",)
+    """One hypothesis each.  All share one encoding of the audio."""
+    language: str | None = None
+    """Code of the spoken language; None lets the model tell."""
+    words: bool = False
+    """Whether finals say where each word was spoken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine can do."""
+
+    model: str
+    tasks: tuple[str, ...]
+    languages: tuple[str, ...]
+    max_samples: int
+    """Longest utterance; the server's longest segment must not exceed it."""
+    description: str
+    """One line for the log: device, data type and what decided them."""
+
+
+class Utterance(Protocol):
+    """One segment of speech while it is heard.
+
+    Feeding it in pieces of any size gives the finals of feeding it at once.
+    """
+
+    def push(self, samples: Samples) -> None:
+        """Add audio; encode the blocks that it completes.
+
+        Raises:
+            EngineError: If the utterance would grow past `EngineInfo.max_samples`.
+        """
+
+    def partial(self) -> list[Hypothesis]:
+        """Return a hypothesis a task for what has been heard so far.
+
+        Their stable prefixes only grow from one call to the next.
+        """
+
+    def final(self) -> list[Hypothesis]:
+        """Return a hypothesis a task, as if no more audio followed.
+
+        More audio may follow all the same (a pause was not the end): what was
+        returned is void then.  Called again without new audio, it answers at once.
+        """
+
+    def close(self) -> None:
+        """Free the memory of the utterance; nothing may be called after."""
+
+
+class Engine(Protocol):
+    """A model, ready to hear utterances.  Not thread-safe: one thread drives it."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What this engine can do."""
+
+    def warm_up(self) -> None:
+        """Run once through everything, so that the first user does not wait."""
+
+    def check(self, options: UtteranceOptions) -> None:
+        """Do nothing if the options can be served; cheap, callable from any thread.
+
+        Raises:
+            UnsupportedError: If a task or the language is not among `info`'s.
+        """
+
+    def open(self, options: UtteranceOptions) -> Utterance:
+        """Begin an utterance.
+
+        Raises:
+            UnsupportedError: As `check` does.
+        """
+
+    def close(self) -> None:
+        """Free the model."""
+
+
+def load(config: EngineConfig) -> Engine:
+    """Return the engine that a configuration describes, its weights loaded.
+
+    Raises:
+        WeightsError: If a weight is missing or damaged.
+    """
+    from engine.local import LocalEngine
+
+    return LocalEngine.load(config)
+
+
+def by_task(hypotheses: Sequence[Hypothesis]) -> dict[str, Hypothesis]:
+    """Return the hypotheses, each under its task."""
+    return {hypothesis.task: hypothesis for hypothesis in hypotheses}

@@ -1,0 +1,152 @@
+"""How the engine is set up, and the reader of TOML files into dataclasses.
+
+No torch here: `--help` and a check of the configuration must be instant.
+"""
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+T = TypeVar("T")
+
+MAX_BLOCK_WINDOWS = 8
+MAX_QUOTED = 80  # characters of foreign input that an error repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingConfig:
+    """How encoder frames are computed while audio arrives (docs/adr/0004)."""
+
+    block_windows: int = 1
+    """New windows (of 0.34 s) in a block."""
+    right_windows: int = 1
+    """Windows of right context, computed again with the next block."""
+    left_context_s: float = 15.0
+    """How far back a block attends."""
+
+    def __post_init__(self) -> None:
+        for name in ("block_windows", "right_windows"):
+            value = getattr(self, name)
+            if not 0 < value <= MAX_BLOCK_WINDOWS:
+                raise ValueError(
+                    f"encoding.{name} is {value}; it must be 1 to {MAX_BLOCK_WINDOWS}"
+                )
+        if not 1.0 <= self.left_context_s <= 30.0:
+            raise ValueError(
+                f"encoding.left_context_s is {self.left_context_s}; "
+                "it must be 1 to 30 seconds"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """Which model, where it runs, how it hears."""
+
+    preset: Literal["mini"] = "mini"
+    weights: Path | None = None
+    """Folder of ready weights; None means the cache folder of `salmonn-weights`."""
+    device: Literal["cpu"] = "cpu"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto` measures both at start-up and takes the faster."""
+    threads: int = 0
+    """Threads of a tensor operation; 0 means one a core."""
+    encoding: EncodingConfig = field(default_factory=EncodingConfig)
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise ValueError(f"threads is {self.threads}; it must be 0 or more")
+
+
+def read_toml(cls: type[T], path: Path) -> T:
+    """Read a configuration from a TOML file.
+
+    Raises:
+        ValueError: If it is not TOML, a key is unknown, or a value has the wrong
+            type or is out of range.  The message names the file and the key.
+        OSError: If it cannot be read.
+    """
+    try:
+        return build(cls, tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
+
+
+def build(cls: type[T], table: dict[str, Any], *, where: str = "") -> T:
+    """Return the dataclass that a table describes; nested tables, nested dataclasses.
+
+    Raises:
+        ValueError: As `read_toml` does, without the file's name.
+    """
+    declared = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(table.keys() - declared.keys()):
+        known = ", ".join(sorted(declared)) or "none"
+        keys = ", ".join(where + key for key in unknown)
+        raise ValueError(f"unknown key {keys}; known here: {known}")
+    required = {
+        name
+        for name, field in declared.items()
+        if field.default is MISSING and field.default_factory is MISSING
+    }
+    if missing := sorted(required - table.keys()):
+        raise ValueError(f"missing key {', '.join(where + key for key in missing)}")
+    kinds = get_type_hints(cls)
+    return cls(**{k: _convert(kinds[k], v, where + k) for k, v in table.items()})
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    """Return `value` as the type of its field; an int will do for a float."""
+    choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for choice in choices:
+        if value is None and choice is NoneType:
+            return None
+        if get_origin(choice) is Literal and value in get_args(choice):
+            return value
+        if is_dataclass(choice) and isinstance(choice, type):
+            if not isinstance(value, dict):
+                continue
+            return build(choice, value, where=f"{key}.")
+        if choice is Path and isinstance(value, str):
+            return Path(value)
+        if choice is float and type(value) in (int, float):
+            return float(value)
+        if get_origin(choice) is tuple and isinstance(value, list):
+            item = get_args(choice)[0]
+            return tuple(_convert(item, v, f"{key}[{i}]") for i, v in enumerate(value))
+        if choice in (int, str, bool) and type(value) is choice:
+            return value
+    raise ValueError(f"{key} is {_quote(value)}; expected {_describe(kind)}")
+
+
+def _quote(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= MAX_QUOTED else shown[: MAX_QUOTED - 1] + "…"
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_describe(choice) for choice in get_args(kind))
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(choice) for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"a list of {_describe(get_args(kind)[0])}"
+    return "a table" if is_dataclass(kind) else _NAMES[kind]
+
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "a boolean",
+    Path: "a path",
+    NoneType: "nothing",
+}

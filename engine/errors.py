@@ -1,0 +1,39 @@
+"""What can go wrong in the engine.
+
+EngineError
+├── UnsupportedError   a task or language that this model does not serve
+├── TooLongError       an utterance longer than the model's positions
+└── WeightsError       a weight that is missing, damaged or does not fit
+"""
+
+from collections.abc import Sequence
+
+
+class EngineError(Exception):
+    """Base of all errors that the engine raises."""
+
+
+class UnsupportedError(EngineError):
+    """Raised when a task or a language is asked for that the model does not serve."""
+
+    def __init__(self, kind: str, value: str, supported: Sequence[str]) -> None:
+        self.kind, self.value, self.supported = kind, value, tuple(supported)
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.supported[:8])
+        more = ", …" if len(self.supported) > 8 else ""
+        return f"no {self.kind} {self.value[:80]!r}; there are {shown}{more}"
+
+
+class TooLongError(EngineError):
+    """Raised when an utterance outgrows the model's positions."""
+
+    def __init__(self, samples: int, max_samples: int) -> None:
+        self.samples, self.max_samples = samples, max_samples
+
+    def __str__(self) -> str:
+        return f"an utterance of {self.samples} samples; at most {self.max_samples} fit"
+
+
+class WeightsError(EngineError):
+    """Raised when a weight is missing, damaged or does not fit the model."""

@@ -1,0 +1,233 @@
+"""The native protocol, version 1: one dataclass an event.
+
+Events travel as JSON text messages; audio travels as binary messages.  This module
+knows their fields and their types, not when they may be sent (docs/protocol.md).
+
+Positions named `start`, `end` are samples at 16 kHz from the start of the stream,
+whatever the client sends; `accepted` and `settled` count the client's own samples.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import ClassVar, TypeVar, get_args
+
+from engine.config import build
+from stream.errors import ProtocolError, quote
+
+T = TypeVar("T")
+PROTOCOL_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Where a client that was cut off stands."""
+
+    session: str
+    """Name of the session, from its `started`."""
+    seq: int
+    """The last event that arrived; 0 if none did."""
+    settled: int
+    """Its last known `settled`: the client still has the audio from there on."""
+    segment: int
+    """The last segment whose final arrived; 0 if none did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Begin a session, or resume one; the first message of a client."""
+
+    type: ClassVar[str] = "start"
+    version: int = PROTOCOL_VERSION
+    rate: int = 16_000
+    """Samples a second, of each channel."""
+    encoding: str = "s16le"
+    """One of `stream.audio.ENCODINGS`."""
+    channels: int = 1
+    """Interleaved; they are mixed to one."""
+    tasks: tuple[str, ...] = ("transcribe",)
+    """What is asked about each segment, at once."""
+    language: str | None = None
+    """Code of the spoken language; null lets the model tell."""
+    partials: bool = True
+    """Whether to send hypotheses that may still change."""
+    words: bool = False
+    """Whether finals say where each word was spoken."""
+    resume: Resume | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """End the current segment now, without waiting for silence."""
+
+    type: ClassVar[str] = "flush"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """No more audio follows; the server sends what is left, `ended`, and closes."""
+
+    type: ClassVar[str] = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The session has begun, or goes on."""
+
+    type: ClassVar[str] = "started"
+    seq: int
+    version: int
+    session: str
+    model: str
+    tasks: tuple[str, ...]
+    resumed: bool
+    """Whether the server still had the session that the client wanted to resume."""
+    accepted: int
+    """Send audio from here on."""
+    settled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted:
+    """A segment of speech has begun."""
+
+    type: ClassVar[str] = "speech_started"
+    seq: int
+    segment: int
+    """Counted from 1."""
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """The hypothesis so far; its first `stable` characters will not change."""
+
+    type: ClassVar[str] = "partial"
+    seq: int
+    segment: int
+    task: str
+    text: str
+    stable: int
+    start: int
+    end: int
+    """How far it has heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEnded:
+    """A segment of speech has ended; its final follows."""
+
+    type: ClassVar[str] = "speech_ended"
+    seq: int
+    segment: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A word of a final and where it was spoken."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final:
+    """The text of a segment, for good; empty if no words were recognised in it."""
+
+    type: ClassVar[str] = "final"
+    seq: int
+    segment: int
+    task: str
+    text: str
+    start: int
+    end: int
+    language: str
+    mode: str
+    """`exact` or `streaming`: how its audio was encoded."""
+    words: tuple[Word, ...] = ()
+    settled: int
+    """All before this sample is done with; a client may forget its audio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the server is; sent at least once for each second of audio."""
+
+    type: ClassVar[str] = "progress"
+    seq: int
+    accepted: int
+    settled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """All audio was heard and all finals were sent; the server closes."""
+
+    type: ClassVar[str] = "ended"
+    seq: int
+    accepted: int
+    settled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """Something went wrong; without a segment, the connection closes after it."""
+
+    type: ClassVar[str] = "error"
+    seq: int
+    code: str
+    message: str
+    segment: int | None = None
+
+
+ClientEvent = Start | Flush | End
+ServerEvent = (
+    Started | SpeechStarted | Partial | SpeechEnded | Final | Progress | Ended | Error
+)
+CLIENT_EVENTS: dict[str, type[ClientEvent]] = {
+    cls.type: cls for cls in get_args(ClientEvent)
+}
+SERVER_EVENTS: dict[str, type[ServerEvent]] = {
+    cls.type: cls for cls in get_args(ServerEvent)
+}
+
+
+def encode(event: ClientEvent | ServerEvent) -> str:
+    """Return the text message that carries `event`."""
+    return json.dumps({"type": event.type, **asdict(event)}, ensure_ascii=False)
+
+
+def decode_client(message: str) -> ClientEvent:
+    """Return the event in a client's text message.
+
+    Raises:
+        ProtocolError: If it is not JSON, not an event of a client, or a field is
+            unknown, missing or of a wrong type.
+    """
+    return _decode(message, CLIENT_EVENTS)
+
+
+def decode_server(message: str) -> ServerEvent:
+    """Return the event in a server's text message.
+
+    Raises:
+        ProtocolError: As `decode_client` does.
+    """
+    return _decode(message, SERVER_EVENTS)
+
+
+def _decode(message: str, known: dict[str, type[T]]) -> T:
+    try:
+        table = json.loads(message)
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError(f"not JSON: {quote(message)}") from exc
+    if not isinstance(table, dict):
+        raise ProtocolError(f"not a JSON object: {quote(message)}")
+    name = table.pop("type", None)
+    if not isinstance(name, str) or name not in known:
+        raise ProtocolError(f"type is {quote(name)}; expected {' or '.join(known)}")
+    try:
+        return build(known[name], table)
+    except ValueError as exc:
+        raise ProtocolError(f"{name}: {exc}") from exc

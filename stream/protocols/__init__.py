@@ -1,0 +1,1 @@
+"""Wire formats: each module translates one of them to and from a session."""
