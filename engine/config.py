@@ -33,6 +33,8 @@ class EncodingConfig:
     """Windows of right context, computed again with the next block."""
     left_context_s: float = 15.0
     """How far back a block attends."""
+    closing: Literal["exact", "streaming"] = "exact"
+    """How a segment is encoded for its final: again and in one pass, or as it came."""
 
     def __post_init__(self) -> None:
         for name in ("block_windows", "right_windows"):
@@ -61,10 +63,14 @@ class EngineConfig:
     threads: int = 0
     """Threads of a tensor operation; 0 means one a core."""
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
+    beams: int = 1
+    """Beams of the search for text; 1 is greedy, which is what partials can afford."""
 
     def __post_init__(self) -> None:
         if self.threads < 0:
             raise ValueError(f"threads is {self.threads}; it must be 0 or more")
+        if not 1 <= self.beams <= 8:
+            raise ValueError(f"beams is {self.beams}; it must be 1 to 8")
 
 
 def read_toml(cls: type[T], path: Path) -> T:

@@ -1,0 +1,192 @@
+"""Choosing tokens: greedy with a draft, beams, and the guards against loops.
+
+It works on a `TokenDecoder` and on numbers; what a token means, and which hypothesis
+a user sees, is decided elsewhere.
+
+A *draft* is what the last hypothesis said.  The model checks all of it in one pass
+and keeps what it would have chosen itself, so the answer is the greedy one and costs
+one step for each token that is new.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from engine.whisper_decoder import TokenDecoder
+
+MAX_PERIOD = 24  # tokens; the longest phrase whose repetition is noticed
+MIN_LOOP_TOKENS = 12  # a repeated stretch shorter than this may be meant ("no no no")
+MIN_LOOP_TIMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Tokens that may not be chosen."""
+
+    always: Tensor
+    """Ids, (n,): never."""
+    first: Tensor
+    """Ids, (n,): not as the first token of an answer."""
+
+    def apply(self, logits: Tensor, *, first: bool) -> Tensor:
+        """Return log-probabilities (…, V) in which what is filtered is -inf."""
+        logits = logits.index_fill(-1, self.always, -torch.inf)
+        if first:
+            logits = logits.index_fill(-1, self.first, -torch.inf)
+        return logits.log_softmax(-1)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """An answer and how sure the model was of it."""
+
+    tokens: list[int]
+    """Without prompt and end token."""
+    logprobs: list[float]
+    """Of each token, and of the end token where it was reached; forced tokens too."""
+    start_logits: Tensor
+    """Logits after the first token of the prompt, (V,)."""
+    is_complete: bool = True
+    """False if the limit, not the model, ended it."""
+    looped: bool = field(default=False)
+    """Whether a repetition was cut."""
+
+    @property
+    def mean_logprob(self) -> float:
+        """Average over all tokens; 0 for an empty answer without any."""
+        return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
+
+
+def greedy(
+    decoder: TokenDecoder,
+    cross: Tensor,
+    prompt: Sequence[int],
+    *,
+    filters: Filters,
+    stop: int,
+    limit: int,
+    forced: Sequence[int] = (),
+    draft: Sequence[int] = (),
+) -> Decoded:
+    """Return the answer that takes the likeliest token, again and again.
+
+    Args:
+        decoder: Runs the model.
+        cross: Keys and values of the encoder frames.
+        prompt: Tokens before the answer.
+        filters: Tokens that may not be chosen.
+        stop: Token that ends the answer.
+        limit: The most tokens in an answer, forced ones included.
+        forced: Tokens that the answer begins with, whatever the model thinks.
+        draft: Tokens that probably follow; the answer does not depend on them.
+    """
+    state = decoder.begin(cross)
+    draft = draft[: max(0, limit - len(forced))]
+    given = [*forced, *draft]
+    hidden = decoder.hidden(torch.tensor([[*prompt, *given]]), state)[0]
+    # Row i is the distribution of given[i]; the last row, of the first new token.
+    logits = decoder.logits(hidden[len(prompt) - 1 :])
+    start_logits = decoder.logits(hidden[0])
+    table = filters.apply(logits, first=False)
+    table[0] = filters.apply(logits[0], first=True)
+
+    # 1) keep the forced tokens, and of the draft what the model agrees with
+    chosen = table.argmax(-1).tolist()
+    kept = len(forced)
+    while kept < len(given) and given[kept] == chosen[kept]:
+        kept += 1
+    tokens = given[:kept]
+    logprobs = [table[i, token].item() for i, token in enumerate(tokens)]
+    row = table[kept]
+    state.crop(len(prompt) + kept)
+
+    # 2) go on alone
+    while len(tokens) < limit:
+        token = int(row.argmax())
+        logprobs.append(row[token].item())
+        if token == stop:
+            return Decoded(tokens, logprobs, start_logits)
+        tokens.append(token)
+        if loop := repetition(tokens):
+            kept = max(len(forced), len(tokens) - loop)
+            return Decoded(tokens[:kept], logprobs, start_logits, looped=True)
+        hidden = decoder.hidden(torch.tensor([[token]]), state)[0, -1]
+        row = filters.apply(decoder.logits(hidden), first=False)
+    return Decoded(tokens, logprobs, start_logits, is_complete=False)
+
+
+def beam_search(
+    decoder: TokenDecoder,
+    cross: Tensor,
+    prompt: Sequence[int],
+    *,
+    filters: Filters,
+    stop: int,
+    limit: int,
+    beams: int,
+    forced: Sequence[int] = (),
+) -> Decoded:
+    """Return the answer with the best mean log-probability that `beams` beams find.
+
+    Arguments as for `greedy`.
+    """
+    state = decoder.begin(cross)
+    hidden = decoder.hidden(torch.tensor([[*prompt, *forced]]), state)[0]
+    start_logits = decoder.logits(hidden[0])
+    logits = decoder.logits(hidden[len(prompt) - 1 :])
+    table = filters.apply(logits, first=False)
+    table[0] = filters.apply(logits[0], first=True)
+    sure = [table[i, token].item() for i, token in enumerate(forced)]
+    rows = table[-1:]
+    open_beams = [Decoded(list(forced), sure, start_logits)]
+    done: list[Decoded] = []
+
+    while open_beams and len(done) < beams:
+        scores = rows + torch.tensor([[sum(b.logprobs)] for b in open_beams])
+        best = scores.flatten().topk(2 * beams)
+        survivors: list[Decoded] = []
+        origins: list[int] = []
+        for flat in best.indices.tolist():
+            origin, token = divmod(flat, rows.shape[1])
+            beam = open_beams[origin]
+            logprobs = [*beam.logprobs, rows[origin, token].item()]
+            if token == stop:
+                done.append(Decoded(beam.tokens, logprobs, start_logits))
+            elif len(survivors) < beams:
+                tokens = [*beam.tokens, token]
+                if loop := repetition(tokens):
+                    kept = max(len(forced), len(tokens) - loop)
+                    tokens = tokens[:kept]
+                    done.append(Decoded(tokens, logprobs, start_logits, looped=True))
+                    continue
+                survivors.append(Decoded(tokens, logprobs, start_logits))
+                origins.append(origin)
+        open_beams = survivors
+        if not open_beams or len(open_beams[0].tokens) >= limit:
+            break
+        state.select(torch.tensor(origins))
+        last = torch.tensor([[beam.tokens[-1]] for beam in open_beams])
+        hidden = decoder.hidden(last, state)[:, -1]
+        rows = filters.apply(decoder.logits(hidden), first=False)
+    for beam in open_beams:
+        beam.is_complete = False
+    return max(done or open_beams, key=lambda beam: beam.mean_logprob)
+
+
+def repetition(tokens: Sequence[int]) -> int:
+    """Return how many tokens at the end only repeat what stands before them.
+
+    A phrase said `MIN_LOOP_TIMES` times in a row is a loop; all but its first
+    saying are to be cut.  Zero means none.
+    """
+    for period in range(1, MAX_PERIOD + 1):
+        times = max(MIN_LOOP_TIMES, -(-MIN_LOOP_TOKENS // period))
+        span = period * times
+        if len(tokens) < span:
+            continue
+        tail = list(tokens[-span:])
+        if tail == tail[:period] * times:
+            return span - period
+    return 0

@@ -1,0 +1,79 @@
+"""Samples to Whisper's encoder frames while an utterance is heard.
+
+Owns the state of one utterance: features, the loudest moment so far, the encoder's
+caches.  It says which frames are settled and which are only guessed, and knows
+nothing of what is decoded from them.
+"""
+
+import torch
+from torch import Tensor
+
+from engine.config import EncodingConfig
+from engine.features import LogMel, normalise
+from engine.geometry import ENCODER_STRIDE, HOP, N_MELS, WINDOW, samples_of
+from engine.whisper_encoder import BlockEncoder
+
+CONTEXT = 2  # mel frames that the convolutions look back
+
+
+class StreamingEncoder:
+    """Encode one utterance block by block.
+
+    `push` returns frames that settle; `rest` guesses the ones that have not, as if
+    silence followed, and leaves no trace.  `exact` encodes all of it at once.
+    """
+
+    def __init__(self, encoder: BlockEncoder, config: EncodingConfig) -> None:
+        self._encoder = encoder
+        self._block = config.block_windows * WINDOW
+        self._right = config.right_windows * WINDOW
+        self._log_mel = LogMel()
+        self._mel = torch.empty(0, N_MELS)  # all of the utterance, 1 MB for 30 s
+        self._peak = -torch.inf
+        self._state = encoder.new_state()
+
+    @property
+    def num_settled(self) -> int:
+        """Encoder frames that will not change."""
+        return self._state.num_frames
+
+    def push(self, samples: Tensor) -> Tensor:
+        """Add samples, (S,); return the encoder frames that settle, (T, D)."""
+        fresh = self._log_mel.push(samples)
+        self._mel = torch.cat([self._mel, fresh])
+        if len(fresh):
+            self._peak = max(self._peak, float(fresh.max()))
+        settled = []
+        while len(self._mel) >= ENCODER_STRIDE * (
+            self.num_settled + self._block + self._right
+        ):
+            stop = ENCODER_STRIDE * (self.num_settled + self._block + self._right)
+            block = self._features(self._mel[:stop], self._peak)
+            frames = self._encoder.encode(block, self._state, keep=self._block)
+            settled.append(frames[: self._block])
+        return torch.cat(settled) if settled else self._encoder.no_frames()
+
+    def rest(self, silence_s: float) -> Tensor:
+        """Return the frames behind the settled ones, followed by silence, (T, D)."""
+        mel, peak = self._closed(silence_s)
+        block = self._features(mel, peak)
+        if len(block) <= CONTEXT:
+            return self._encoder.no_frames()
+        return self._encoder.encode(block, self._state)
+
+    def exact(self, silence_s: float) -> Tensor:
+        """Return the frames of the whole utterance in one pass, (T, D)."""
+        mel, peak = self._closed(silence_s)
+        return self._encoder.encode(normalise(mel, peak))
+
+    def _closed(self, silence_s: float) -> tuple[Tensor, float]:
+        """Return all features as if silence followed, of even length, and their peak."""
+        ahead = self._log_mel.closing(samples_of(silence_s) // HOP * HOP)
+        mel = torch.cat([self._mel, ahead])
+        mel = mel[: len(mel) // ENCODER_STRIDE * ENCODER_STRIDE]
+        return mel, max(self._peak, float(mel.max()))
+
+    def _features(self, mel: Tensor, peak: float) -> Tensor:
+        """Return what the encoder needs to go on from the settled frames."""
+        first = ENCODER_STRIDE * self.num_settled
+        return normalise(mel[max(0, first - CONTEXT) :], peak)

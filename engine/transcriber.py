@@ -1,0 +1,124 @@
+"""Whisper's answers about one stretch of encoder frames, and whether to believe them.
+
+It turns a task into a prompt, tokens into text, and doubts into an empty answer.
+How the frames were computed, and what was said before, its caller knows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.decoding import Decoded, beam_search, greedy
+from engine.geometry import ENCODER_RATE
+from engine.whisper import Whisper
+from engine.whisper_decoder import TokenDecoder
+
+TOKENS_PER_S = 12  # the fastest speech of the data sets needs 8
+MIN_TOKENS = 12
+DOUBT_NO_SPEECH = 0.6  # Whisper's own thresholds (openai/whisper, transcribe.py) ...
+DOUBT_LOGPROB = -1.0  # ... both must be crossed for an answer to be dropped
+NOT_WORDS = "♪♫([{*"  # an answer that begins so describes a sound, or is music
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Tokens that answer a task, and what they say."""
+
+    tokens: tuple[int, ...]
+    text: str
+    language: str
+    is_speech: bool
+    """False where the model doubts that anyone spoke; then `text` is empty."""
+
+
+class Transcriber:
+    """Answers tasks from the cross attention's keys and values of encoder frames."""
+
+    def __init__(self, whisper: Whisper, decoder: TokenDecoder, *, beams: int) -> None:
+        self._vocabulary = whisper.vocabulary
+        self._decoder = decoder
+        self._beams = beams
+
+    def answer(
+        self,
+        cross: Tensor,
+        task: str,
+        *,
+        language: str | None,
+        guess: str = "en",
+        heard_frames: int,
+        forced: Sequence[int] = (),
+        draft: Sequence[int] = (),
+    ) -> Answer:
+        """Return the answer to a task.
+
+        Args:
+            cross: Keys and values of the frames, (layers, 2, H, T, K).
+            task: One of `engine.whisper.TASKS`.
+            language: Code of the spoken language; None lets the model tell.
+            guess: What to try first where it may tell; it costs a second pass if
+                the model disagrees.
+            heard_frames: Encoder frames that hold audio, not silence added to them.
+            forced: Tokens that the answer begins with.
+            draft: Tokens that probably follow.
+        """
+        asked = language or guess
+        decoded = self._decode(cross, task, asked, heard_frames, forced, draft)
+        if language is None and (told := self._told_language(decoded)) != asked:
+            asked = told
+            decoded = self._decode(cross, task, asked, heard_frames, forced, ())
+        text = self._vocabulary.text(decoded.tokens).strip()
+        is_speech = self._is_speech(decoded, text)
+        return Answer(
+            tuple(decoded.tokens), text if is_speech else "", asked, is_speech
+        )
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return what tokens say."""
+        return self._vocabulary.text(list(tokens)).strip()
+
+    def _decode(
+        self,
+        cross: Tensor,
+        task: str,
+        language: str,
+        heard_frames: int,
+        forced: Sequence[int],
+        draft: Sequence[int],
+    ) -> Decoded:
+        prompt = self._vocabulary.prompt(language, task)
+        limit = MIN_TOKENS + TOKENS_PER_S * heard_frames // ENCODER_RATE
+        limit = min(max(limit, len(forced)), self._decoder.max_tokens - len(prompt) - 1)
+        if self._beams > 1:
+            return beam_search(
+                self._decoder,
+                cross,
+                prompt,
+                filters=self._vocabulary.filters,
+                stop=self._vocabulary.end,
+                limit=limit,
+                beams=self._beams,
+                forced=forced,
+            )
+        return greedy(
+            self._decoder,
+            cross,
+            prompt,
+            filters=self._vocabulary.filters,
+            stop=self._vocabulary.end,
+            limit=limit,
+            forced=forced,
+            draft=draft,
+        )
+
+    def _told_language(self, decoded: Decoded) -> str:
+        languages = self._vocabulary.languages
+        ids = list(languages.values())
+        return list(languages)[int(decoded.start_logits[ids].argmax())]
+
+    def _is_speech(self, decoded: Decoded, text: str) -> bool:
+        if not text or text[0] in NOT_WORDS:
+            return False
+        silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
+        return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB

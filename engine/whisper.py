@@ -1,0 +1,132 @@
+"""A Whisper checkpoint: its weights, and what its tokens mean.
+
+Reads a folder as transformers writes it.  How encoder and decoder run is next door
+(`whisper_encoder`, `whisper_decoder`); nothing here knows about streams.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+    WhisperForConditionalGeneration,
+)
+
+from engine.decoding import Filters
+from engine.errors import WeightsError
+
+TRANSLATE = "translate:en"
+TRANSCRIBE = "transcribe"
+TASKS = (TRANSCRIBE, TRANSLATE)
+SAMPLES_TO_TIME_TOKEN = 320  # 20 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Whisper's special tokens, by meaning."""
+
+    tokenizer: PreTrainedTokenizerBase
+    start: int
+    end: int
+    no_speech: int
+    no_timestamps: int
+    languages: dict[str, int]
+    """Codes, as `en`, and their tokens."""
+    tasks: dict[str, int]
+    """The tasks of `TASKS` and their tokens."""
+    filters: Filters
+    alignment_heads: Tensor
+    """Heads of the cross attention that follow the speech: (A, 2), layer and head."""
+
+    def prompt(self, language: str, task: str) -> list[int]:
+        """Return the tokens before an answer without timestamps."""
+        return [
+            self.start,
+            self.languages[language],
+            self.tasks[task],
+            self.no_timestamps,
+        ]
+
+    def text(self, tokens: list[int]) -> str:
+        """Return what tokens say, without special ones.
+
+        Characters that are still incomplete at the end are left out.
+        """
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text.rstrip("\N{REPLACEMENT CHARACTER}")
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """A loaded checkpoint."""
+
+    model: WhisperForConditionalGeneration
+    vocabulary: Vocabulary
+
+    @property
+    def name(self) -> str:
+        """Size of the model as its authors call it, as far as its shape tells."""
+        sizes = {384: "tiny", 512: "base", 768: "small", 1024: "medium", 1280: "large"}
+        width = self.model.config.d_model
+        return f"whisper-{sizes.get(width, f'd{width}')}"
+
+
+def load_whisper(folder: Path, dtype: torch.dtype) -> Whisper:
+    """Load a checkpoint onto the CPU.
+
+    Raises:
+        WeightsError: If a file is missing, or weights do not fit the model.
+    """
+    try:
+        model, info = WhisperForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        generation = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise WeightsError(f"{folder} holds no Whisper checkpoint: {exc}") from exc
+    wrong = {kind: sorted(info[kind]) for kind in ("missing_keys", "unexpected_keys")}
+    for kind, keys in wrong.items():
+        if keys := [key for key in keys if key != "proj_out.weight"]:  # tied
+            raise WeightsError(f"{folder}: {len(keys)} {kind} (first: {keys[0]})")
+    model.eval().requires_grad_(False)
+    return Whisper(model, _vocabulary(tokenizer, generation))
+
+
+def _vocabulary(
+    tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig
+) -> Vocabulary:
+    no_timestamps = generation.no_timestamps_token_id
+    languages = {code.strip("<|>"): id_ for code, id_ in generation.lang_to_id.items()}
+    return Vocabulary(
+        tokenizer=tokenizer,
+        start=generation.decoder_start_token_id,
+        end=generation.eos_token_id,
+        no_speech=no_timestamps - 1,
+        no_timestamps=no_timestamps,
+        languages=languages,
+        tasks={
+            TRANSCRIBE: generation.task_to_id["transcribe"],
+            TRANSLATE: generation.task_to_id["translate"],
+        },
+        filters=_filters(generation, no_timestamps),
+        alignment_heads=torch.tensor(generation.alignment_heads),
+    )
+
+
+def _filters(generation: GenerationConfig, no_timestamps: int) -> Filters:
+    """Return what an answer without timestamps may not contain.
+
+    Unlike the official decoder's default, brackets and notes are allowed: a model
+    that wants to write "[music]" or "♪" and may not, invents words instead.
+    """
+    special = torch.arange(generation.eos_token_id + 1, no_timestamps + 1)
+    time_tokens = torch.arange(no_timestamps + 1, no_timestamps + 1502)
+    return Filters(
+        always=torch.cat([special, time_tokens]),
+        first=torch.tensor([generation.begin_suppress_tokens[0]]),
+    )
