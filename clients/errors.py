@@ -1,0 +1,108 @@
+"""What can go wrong on the side of a client.
+
+ClientError
+├── UnreachableError    nobody answers at the address, or not as our server does
+├── RefusedError        the server turned the connection away
+├── ServerError         the server ended the session with an error
+├── DroppedError        the connection was lost and the session was not resumed
+├── BrokenServerError   the server broke the protocol
+├── AudioSourceError    what should be audio is none, or none that we can send
+├── DeviceError         no microphone, or none that opens
+└── OutputError         a file of results that cannot be written
+"""
+
+from stream.errors import quote
+
+
+class ClientError(Exception):
+    """Base of all errors that the clients raise."""
+
+
+class UnreachableError(ClientError):
+    """Raised when no server answers at an address."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"no server answers at {self.url}: {self.reason}"
+
+
+class RefusedError(ClientError):
+    """Raised when the server answers the handshake with an HTTP error."""
+
+    def __init__(self, url: str, status: int) -> None:
+        self.url, self.status = url, status
+
+    def __str__(self) -> str:
+        meaning = _STATUS.get(self.status, "it expects something else at this address")
+        return f"{self.url} refused the connection (HTTP {self.status}): {meaning}"
+
+
+_STATUS = {
+    401: "it wants another token",
+    403: "this token or origin is not allowed",
+    404: "there is no such path; the native protocol is at /v1/stream",
+    503: "it is full or not ready; try again later",
+}
+
+
+class ServerError(ClientError):
+    """Raised when the server ends the session with an `error` event."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code, self.message = code, message
+
+    def __str__(self) -> str:
+        return f"the server ended the session ({self.code}): {self.message}"
+
+
+class DroppedError(ClientError):
+    """Raised when the connection was lost and could not be made good."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"lost the connection to {self.url}: {self.reason}"
+
+
+class BrokenServerError(ClientError):
+    """Raised when the server says what the protocol does not allow."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the server broke the protocol: {self.problem}"
+
+
+class AudioSourceError(ClientError):
+    """Raised when a file or a stream is no audio, or none that can be sent."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}"
+
+
+class DeviceError(ClientError):
+    """Raised when there is no microphone, or it does not open."""
+
+    def __init__(self, problem: str, *, device: str | None = None) -> None:
+        self.problem, self.device = problem, device
+
+    def __str__(self) -> str:
+        which = "" if self.device is None else f" {quote(self.device)}"
+        return f"microphone{which}: {self.problem}"
+
+
+class OutputError(ClientError):
+    """Raised when results cannot be written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: cannot be written: {self.reason}"

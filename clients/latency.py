@@ -1,0 +1,45 @@
+"""When each sample was sent, to tell how late an event about it comes.
+
+Pure: the clock is the caller's.
+"""
+
+from bisect import bisect_left
+
+from stream.events import Final, Partial, ServerEvent, SpeechEnded
+
+EVENT_RATE = 16_000  # Hz, of `start` and `end` in events
+
+
+class SendTimes:
+    """The times at which a stream's pieces were sent, first sent first."""
+
+    def __init__(self, *, rate: int) -> None:
+        self._rate = rate
+        self._ends: list[int] = []
+        self._times_s: list[float] = []
+
+    def add(self, end: int, time_s: float) -> None:
+        """Note that the samples before `end` have now been sent."""
+        self._ends.append(end)
+        self._times_s.append(time_s)
+
+    def latency_s(self, event: ServerEvent, now_s: float) -> float | None:
+        """Return the time from sending the last sample of an event until now.
+
+        None for events that have no end, and for audio that was forgotten.
+        """
+        if not isinstance(event, Partial | SpeechEnded | Final) or not self._ends:
+            return None
+        # The client's sample that brought sample `end - 1`; a server that closes a
+        # segment may add some silence past the last one that was sent.
+        end = -(-event.end * self._rate // EVENT_RATE)
+        index = min(bisect_left(self._ends, end), len(self._ends) - 1)
+        return now_s - self._times_s[index]
+
+    def forget(self, before: int) -> None:
+        """Drop the pieces that end before a sample, all but the last of them.
+
+        The one that stays is for events that end exactly there.
+        """
+        stale = bisect_left(self._ends, before)
+        del self._ends[:stale], self._times_s[:stale]

@@ -1,0 +1,44 @@
+import pytest
+
+from clients.errors import (
+    AudioSourceError,
+    BrokenServerError,
+    DeviceError,
+    DroppedError,
+    OutputError,
+    RefusedError,
+    ServerError,
+    UnreachableError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            UnreachableError("ws://a", "connection refused"),
+            "no server answers at ws://a: connection refused",
+        ),
+        (
+            RefusedError("ws://a", 401),
+            "ws://a refused the connection (HTTP 401): it wants another token",
+        ),
+        (
+            RefusedError("ws://a", 418),
+            "ws://a refused the connection (HTTP 418): "
+            "it expects something else at this address",
+        ),
+        (
+            ServerError("limit", "too long"),
+            "the server ended the session (limit): too long",
+        ),
+        (DroppedError("ws://a", "gone"), "lost the connection to ws://a: gone"),
+        (BrokenServerError("a joke"), "the server broke the protocol: a joke"),
+        (AudioSourceError("a.txt", "not audio"), "a.txt: not audio"),
+        (DeviceError("there is none"), "microphone: there is none"),
+        (DeviceError("is busy", device="USB"), "microphone 'USB': is busy"),
+        (OutputError("a.srt", "disk full"), "a.srt: cannot be written: disk full"),
+    ],
+)
+def test_each_error_is_one_sentence(error, sentence):
+    assert str(error) == sentence
