@@ -89,9 +89,9 @@ class PcmFormat:
 class Framer:
     """Cut s16le audio at 16 kHz into frames, however its pieces were cut."""
 
-    def __init__(self, start: int = 0) -> None:
+    def __init__(self) -> None:
         self._buffer = bytearray()
-        self._start = start
+        self._start = 0
 
     def push(self, pcm: bytes) -> list[Frame]:
         """Add audio; return the frames that it completes."""
@@ -115,19 +115,14 @@ class PcmReader:
 
     The frames do not depend on how the audio was cut into messages.  Mono s16le at
     16 kHz passes through bit by bit.
-
-    Args:
-        format: What the client declared.
-        received: Where its audio begins, in the client's own samples; not 0 if the
-            client sends the rest of a stream that was begun elsewhere.
     """
 
-    def __init__(self, format: PcmFormat, *, received: int = 0) -> None:
+    def __init__(self, format: PcmFormat) -> None:
         self.format = format
-        self.received = received
+        self.received = 0
         """Samples received so far, of each channel, at the client's rate."""
         self._decode = ENCODINGS[format.encoding].decode
-        self._framer = Framer(received * SAMPLE_RATE // format.rate)
+        self._framer = Framer()
         self._resampler = (
             None
             if format.rate == SAMPLE_RATE
@@ -167,10 +162,6 @@ class PcmReader:
             frames = self._framer.push(to_pcm(rest))
         return frames + self._framer.flush()
 
-    def to_client(self, position: int) -> int:
-        """Return the client's own sample at a position at 16 kHz; never a later one."""
-        return min(position * self.format.rate // SAMPLE_RATE, self.received)
-
     def _mix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean of the channels.
 
@@ -178,8 +169,6 @@ class PcmReader:
         another length, and so round otherwise.
         """
         channels = self.format.channels
-        if channels == 1:
-            return samples
         mixed = samples[::channels].copy()
         for channel in range(1, channels):
             mixed += samples[channel::channels]

@@ -83,11 +83,11 @@ def test_a_frame_is_given_out_with_its_last_byte():
 
 
 def test_the_last_frame_is_filled_up_with_silence():
-    framer = Framer(start=7)
+    framer = Framer()
     framer.push(b"\1\2")
     (frame,) = framer.flush()
-    assert frame == Frame(7, b"\1\2" + bytes(FRAME_BYTES - 2))
-    assert frame.end == 7 + FRAME_SAMPLES
+    assert frame == Frame(0, b"\1\2" + bytes(FRAME_BYTES - 2))
+    assert frame.end == FRAME_SAMPLES
 
 
 # Reading: the same frames however the messages were cut.
@@ -240,27 +240,6 @@ def test_received_counts_the_clients_own_samples_of_each_channel():
     reader.push(b"")
     reader.push(bytes(4 * 48_000))
     assert reader.received == 48_007
-
-
-def test_a_stream_that_goes_on_elsewhere_keeps_its_positions():
-    reader = PcmReader(PcmFormat(rate=48_000), received=48_001)
-    frames = reader.push(bytes(2 * 48_000))
-    assert frames[0].start == 16_000
-    assert reader.received == 96_001
-
-
-@given(rate=st.integers(8_000, 192_000), position=st.integers(0, 10**9))
-def test_a_position_maps_to_the_client_sample_at_or_before_it(rate, position):
-    reader = PcmReader(PcmFormat(rate=rate), received=10**12)
-    sample = reader.to_client(position)
-    assert sample * SAMPLE_RATE <= position * rate < (sample + 1) * SAMPLE_RATE
-
-
-def test_no_position_maps_to_a_sample_that_was_not_received():
-    reader = PcmReader(PcmFormat(rate=8_000))
-    reader.push(bytes(2 * 100))
-    (frame,) = reader.flush()
-    assert reader.to_client(frame.end) == 100
 
 
 # Refusals.
