@@ -89,9 +89,9 @@ class PcmFormat:
 class Framer:
     """Cut s16le audio at 16 kHz into frames, however its pieces were cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
         self._buffer = bytearray()
-        self._start = 0
+        self._start = start
 
     def push(self, pcm: bytes) -> list[Frame]:
         """Add audio; return the frames that it completes."""
@@ -115,14 +115,19 @@ class PcmReader:
 
     The frames do not depend on how the audio was cut into messages.  Mono s16le at
     16 kHz passes through bit by bit.
+
+    Args:
+        format: What the client declared.
+        received: Where its audio begins, in the client's own samples; not 0 if the
+            client sends the rest of a stream that was begun elsewhere.
     """
 
-    def __init__(self, format: PcmFormat) -> None:
+    def __init__(self, format: PcmFormat, *, received: int = 0) -> None:
         self.format = format
-        self.received = 0
+        self.received = received
         """Samples received so far, of each channel, at the client's rate."""
         self._decode = ENCODINGS[format.encoding].decode
-        self._framer = Framer()
+        self._framer = Framer(received * SAMPLE_RATE // format.rate)
         self._resampler = (
             None
             if format.rate == SAMPLE_RATE

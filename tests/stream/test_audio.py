@@ -83,11 +83,11 @@ def test_a_frame_is_given_out_with_its_last_byte():
 
 
 def test_the_last_frame_is_filled_up_with_silence():
-    framer = Framer()
+    framer = Framer(start=7)
     framer.push(b"\1\2")
     (frame,) = framer.flush()
-    assert frame == Frame(0, b"\1\2" + bytes(FRAME_BYTES - 2))
-    assert frame.end == FRAME_SAMPLES
+    assert frame == Frame(7, b"\1\2" + bytes(FRAME_BYTES - 2))
+    assert frame.end == 7 + FRAME_SAMPLES
 
 
 # Reading: the same frames however the messages were cut.
@@ -240,6 +240,13 @@ def test_received_counts_the_clients_own_samples_of_each_channel():
     reader.push(b"")
     reader.push(bytes(4 * 48_000))
     assert reader.received == 48_007
+
+
+def test_a_stream_that_goes_on_elsewhere_keeps_its_positions():
+    reader = PcmReader(PcmFormat(rate=48_000), received=48_001)
+    frames = reader.push(bytes(2 * 48_000))
+    assert frames[0].start == 16_000
+    assert reader.received == 96_001
 
 
 # Refusals.
