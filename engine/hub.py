@@ -1,0 +1,142 @@
+"""Files from the Hugging Face hub, at a pinned commit, checked against its hashes.
+
+The hub names every file of a commit by a hash: SHA-256 of a large one, git's SHA-1
+of a small one.  What the files mean, others know.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine import manifest
+from engine.errors import WeightsError
+from engine.presets import Hub
+from engine.progress import Report, watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFile:
+    """What the hub knows of a file of a commit."""
+
+    name: str
+    size_bytes: int
+    git_sha1: str
+    sha256: str | None
+    """Of large files only."""
+
+
+class Client(Protocol):
+    """What we ask of the hub."""
+
+    def files(self, hub: Hub) -> list[HubFile]:
+        """Return the files of the commit."""
+
+    def download(self, hub: Hub, names: Sequence[str], folder: Path) -> None:
+        """Put some files of the commit into a folder; finish what was begun there."""
+
+
+class HuggingFace:
+    """The hub through `huggingface_hub`, with the user's configuration of it."""
+
+    def files(self, hub: Hub) -> list[HubFile]:
+        """Return the files of the commit.
+
+        Raises:
+            WeightsError: If the hub cannot be reached or refuses.
+        """
+        import httpx
+        from huggingface_hub import HfApi
+
+        try:
+            info = HfApi().model_info(
+                hub.repository, revision=hub.revision, files_metadata=True
+            )
+        except (httpx.HTTPError, OSError) as exc:
+            raise _refused(hub, exc) from exc
+        return [
+            HubFile(
+                name=file.rfilename,
+                size_bytes=file.size or 0,
+                git_sha1=file.blob_id or "",
+                sha256=file.lfs.sha256 if file.lfs else None,
+            )
+            for file in info.siblings or ()
+        ]
+
+    def download(self, hub: Hub, names: Sequence[str], folder: Path) -> None:
+        """Put some files of the commit into a folder; finish what was begun there.
+
+        Raises:
+            WeightsError: If the hub cannot be reached or refuses.
+        """
+        import httpx
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]
+            disable_progress_bars,
+        )
+
+        disable_progress_bars()
+        try:
+            snapshot_download(
+                hub.repository,
+                revision=hub.revision,
+                allow_patterns=list(names),
+                local_dir=folder,
+            )
+        except (httpx.HTTPError, OSError) as exc:
+            raise _refused(hub, exc) from exc
+
+
+def fetch(
+    hub: Hub,
+    names: Sequence[str],
+    folder: Path,
+    report: Report,
+    *,
+    client: Client | None = None,
+) -> None:
+    """Have some files of a commit in a folder.
+
+    Raises:
+        WeightsError: If the commit lacks one, the hub refuses, or a file that
+            arrived is not the one that the hub names.
+    """
+    client = client or HuggingFace()
+    known = {file.name: file for file in client.files(hub)}
+    if missing := [name for name in names if name not in known]:
+        raise WeightsError(
+            f"{hub.repository} at {hub.revision[:12]} has no file {missing[0]!r}"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    watch(
+        lambda: client.download(hub, names, folder),
+        folder,
+        f"fetching {hub.repository}",
+        sum(known[name].size_bytes for name in names),
+        report,
+    )
+    for name in names:
+        _check(folder / name, known[name])
+
+
+def _check(path: Path, file: HubFile) -> None:
+    if file.sha256:
+        manifest.check(path, file.size_bytes, file.sha256)
+        return
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing")
+    content = path.read_bytes()
+    # git's name of a file: the SHA-1 of a header and the content.
+    name = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    if name.hexdigest() != file.git_sha1:
+        raise WeightsError(
+            f"{path} has git's SHA-1 {name.hexdigest()[:16]}…; "
+            f"expected {file.git_sha1[:16]}…"
+        )
+
+
+def _refused(hub: Hub, exc: Exception) -> WeightsError:
+    reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
+    return WeightsError(f"cannot fetch {hub.repository} from the hub: {reason}")

