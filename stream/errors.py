@@ -7,9 +7,10 @@
     ├── UnauthorizedError        unauthorized   1008
     ├── LimitError               limit          1009
     ├── ShutdownError            shutdown       1001
-    └── OverloadedError          overloaded     1013
+    ├── OverloadedError          overloaded     1013
+    └── InternalError            internal       1011
 
-Anything else is `internal`, 1011, and the client hears nothing more of it.
+Anything unforeseen becomes an `InternalError`; the client hears nothing more of it.
 """
 
 from typing import ClassVar
@@ -71,6 +72,16 @@ class OverloadedError(StreamError):
 
     code = "overloaded"
     close_code = 1013
+
+
+class InternalError(StreamError):
+    """Raised in place of an unforeseen error, whose details go to the log only."""
+
+    code = "internal"
+    close_code = 1011
+
+    def __str__(self) -> str:
+        return "internal error; the server's log has the details"
 
 
 def quote(value: object) -> str:

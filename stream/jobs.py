@@ -87,6 +87,8 @@ class Work:
     options: UtteranceOptions
     action: Action
     pcm: bytes = b""
+    heard: int = 0
+    """Samples of the segment, with these."""
     waited_s: float = 0.0
     """How long it could have been done, but was not."""
     shed: bool = False
@@ -269,6 +271,7 @@ class JobBook:
             options=utterance.options,
             action=action,
             pcm=pcm,
+            heard=utterance.heard,
             waited_s=waited_s,
             shed=lags and utterance.partials,
         )

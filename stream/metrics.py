@@ -1,0 +1,91 @@
+"""What Prometheus is told: load, speed, latency, and what was left out.
+
+The figures of segments, in seconds:
+
+    first text      start of speech ─▶ first text about it (a partial or the final)
+    final latency   decision that speech has ended ─▶ final
+    real-time       computing time of a segment / its audio
+
+It knows no clock and no user: whoever measures passes the figures.
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+FACTORS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0)
+
+
+class Metrics:
+    """The figures of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.connections = Gauge(
+            "salmonn_connections", "Connections that are open", registry=registry
+        )
+        self.sessions = Gauge(
+            "salmonn_sessions",
+            "Sessions in memory, those that wait for their client included",
+            registry=registry,
+        )
+        self.audio = Counter(
+            "salmonn_audio_seconds",
+            "Speech that the engine has heard",
+            registry=registry,
+        )
+        self.engine_busy = Counter(
+            "salmonn_engine_busy_seconds",
+            "Time for which the engine has computed",
+            registry=registry,
+        )
+        self.queue_delay = Histogram(
+            "salmonn_queue_delay_seconds",
+            "How long work waited for the engine",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.real_time_factor = Histogram(
+            "salmonn_real_time_factor",
+            "Computing time of a segment by its audio",
+            buckets=FACTORS,
+            registry=registry,
+        )
+        self.ttft = Histogram(
+            "salmonn_ttft_seconds",
+            "From the start of a segment to its first text",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.final_latency = Histogram(
+            "salmonn_final_latency_seconds",
+            "From the end of a segment to its final",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.partials_dropped = Counter(
+            "salmonn_partials_dropped",
+            "Partials left out because their session lagged",
+            registry=registry,
+        )
+        self.failures = Counter(
+            "salmonn_segment_failures",
+            "Segments that the engine could not serve",
+            registry=registry,
+        )
+        self.refused = Counter(
+            "salmonn_refused",
+            "Connections that ended with an error",
+            ["code"],
+            registry=registry,
+        )
+
+    def render(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        return generate_latest(self._registry)

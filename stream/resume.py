@@ -1,0 +1,164 @@
+"""What is kept of a session so that a client that was cut off loses nothing.
+
+`EventLog` is both the outgoing queue of a connection and the memory for the next
+one: a writer asks for what comes `after` the last event that it sent.  A reader that
+is slow therefore misses partials that newer ones have replaced, and nothing else.
+`SessionStore` keeps sessions for some time after their connection has gone.
+
+No socket and no clock: the time is an argument, in seconds.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from stream.events import Final, Partial, Progress, ServerEvent
+
+MOST_EVENTS = 1_024
+"""Events; some ten minutes of talk.  When it is full the oldest is forgotten, and a
+client that has not seen it cannot resume here: it is cut off and sends its audio
+again from `settled`, so it still loses nothing."""
+
+
+class ForgottenError(Exception):
+    """Raised when events are asked for that the log has no more."""
+
+
+class EventLog:
+    """The events of a session that a client may still need, oldest first."""
+
+    def __init__(self, seq: int) -> None:
+        """Begin after the event `seq`."""
+        self._floor = seq
+        self._events: dict[int, ServerEvent] = {}
+        self._latest: dict[Hashable, int] = {}
+
+    def append(self, event: ServerEvent) -> None:
+        """Add an event; forget those that it makes worthless."""
+        subject = _subject(event)
+        if (replaced := self._latest.pop(subject, None)) is not None:
+            self._events.pop(replaced, None)
+        if isinstance(event, Partial | Progress):
+            self._latest[subject] = event.seq
+        self._events[event.seq] = event
+        if len(self._events) > MOST_EVENTS:
+            self._floor = next(iter(self._events))
+            del self._events[self._floor]
+
+    def after(self, seq: int) -> list[ServerEvent]:
+        """Return what a client has to be sent that has seen the events up to `seq`.
+
+        Raises:
+            ForgottenError: If some of it is no more here.
+        """
+        if seq < self._floor:
+            raise ForgottenError
+        newest: list[ServerEvent] = []
+        for event in reversed(self._events.values()):
+            if event.seq <= seq:
+                break
+            newest.append(event)
+        return newest[::-1]
+
+
+def _subject(event: ServerEvent) -> Hashable:
+    """Return what an event is the newest word on; older ones need not be sent."""
+    match event:
+        case Partial(segment=segment, task=task) | Final(segment=segment, task=task):
+            return segment, task
+        case Progress():
+            return Progress
+        case _:
+            return None
+
+
+class Keepable(Protocol):
+    """What a store has to know of a session."""
+
+    @property
+    def name(self) -> str:
+        """What a client resumes it by."""
+
+    @property
+    def owner(self) -> str:
+        """Who may resume it."""
+
+
+S = TypeVar("S", bound=Keepable)
+
+
+@dataclass(slots=True)
+class _Kept(Generic[S]):
+    session: S
+    since: float | None = None
+    """When its connection went; None while there is one."""
+
+
+class SessionStore(Generic[S]):
+    """The sessions of this process, with a connection or waiting for one."""
+
+    def __init__(self, *, keep_s: float, most: int) -> None:
+        """Begin empty.
+
+        Args:
+            keep_s: Seconds for which a session waits for its client.
+            most: Sessions, with those that wait.  When it is full, the one that has
+                waited longest is given up: its client sends its audio again.
+        """
+        self._keep_s, self._most = keep_s, most
+        self._kept: dict[str, _Kept[S]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, session: S) -> S | None:
+        """Keep a session that has a connection; return the one that made room."""
+        given_up = self._longest_waiting() if len(self._kept) >= self._most else None
+        if given_up is not None:
+            self.remove(given_up)
+        self._kept[session.name] = _Kept(session)
+        return given_up
+
+    def find(self, name: str, owner: str) -> S | None:
+        """Return the session that a client names, if there is one and it is theirs."""
+        kept = self._kept.get(name)
+        return kept.session if kept and kept.session.owner == owner else None
+
+    def named(self, name: str) -> S | None:
+        """Return the session of a name, if there is one."""
+        kept = self._kept.get(name)
+        return kept.session if kept else None
+
+    def attach(self, session: S) -> None:
+        """Note that a session has a connection."""
+        self._kept[session.name].since = None
+
+    def detach(self, session: S, now: float) -> None:
+        """Note that the connection of a session has gone."""
+        if kept := self._kept.get(session.name):
+            kept.since = now
+
+    def remove(self, session: S) -> None:
+        """Forget a session."""
+        self._kept.pop(session.name, None)
+
+    def expire(self, now: float) -> list[S]:
+        """Forget the sessions that have waited too long; return them."""
+        late = [
+            kept.session
+            for kept in self._kept.values()
+            if kept.since is not None and now - kept.since >= self._keep_s
+        ]
+        for session in late:
+            self.remove(session)
+        return late
+
+    def sessions(self) -> list[S]:
+        """Return all sessions."""
+        return [kept.session for kept in self._kept.values()]
+
+    def _longest_waiting(self) -> S | None:
+        waiting = [kept for kept in self._kept.values() if kept.since is not None]
+        if not waiting:
+            return None
+        return min(waiting, key=lambda kept: kept.since or 0.0).session

@@ -1,0 +1,111 @@
+"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with four gaps closed.
+
+It is the one file that knows uvicorn's insides; docs/adr/0009 says what was found,
+and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
+
+    message too big or malformed   an `error` event goes before the close frame, and
+                                   the rest of the message is read and thrown away: to
+                                   close at once would reset the connection, and the
+                                   client might never read why
+    `receive`                      says whether reading has gone on (`READS_ON`)
+    a peer that does not read      is not read from either, so that pings cannot pile
+                                   up pongs; when its connection is to end, it is cut
+"""
+
+from typing import Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    WebSocketsSansIOProtocol,
+)
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+
+from stream.errors import LimitError, ProtocolError, StreamError
+from stream.events import Error, encode
+
+READS_ON = "reads_on"
+"""Key of a received message: whether uvicorn had no further message waiting, and so
+went on reading from the connection.  Until then it reads no pongs either."""
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection, from its handshake to its end."""
+
+    _unread = 0
+    """Bytes of a refused message that the client has still to send."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the connection, or throw them away after an error."""
+        if self.conn.parser_exc is None:
+            self._unread = -len(data)
+            super().data_received(data)
+            return
+        self.conn.receive_data(data)
+        self._unread -= len(data)
+        if self._unread <= 0:
+            self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        """Say what was wrong, and close once the client has sent its message."""
+        cause = self.conn.parser_exc
+        error = _explain(cause)
+        close = self.conn.data_to_send()
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": error.close_code, "reason": ""}
+        )
+        if self.handshake_complete and not self.close_sent:
+            told = encode(Error(seq=0, code=error.code, message=str(error)))
+            frame = Frame(Opcode.TEXT, told.encode()).serialize(mask=False)
+            self.transport.write(b"".join([frame, *close]))
+        self.close_sent = True
+        if isinstance(cause, PayloadTooBig):
+            self._unread += cause.size or 0
+        if self._unread <= 0:
+            self.transport.close()
+            return
+        self.read_paused = False
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(
+            self.close_timeout, self.transport.close
+        )
+
+    def pause_writing(self) -> None:
+        """Stop reading from a peer that does not read."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on reading, unless messages are still waiting."""
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def keepalive_timeout(self) -> None:
+        """End a connection whose peer does not answer."""
+        super().keepalive_timeout()
+        self._cut_if_blocked()
+
+    async def run_asgi(self) -> None:
+        """Run the application to its end."""
+        await super().run_asgi()
+        self._cut_if_blocked()
+
+    async def receive(self) -> Any:
+        """Return the next message, marked with `READS_ON`."""
+        message = cast(dict[str, Any], await super().receive())
+        if not self.writable.is_set():
+            self.transport.pause_reading()
+        return {**message, READS_ON: self.queue.empty()}
+
+    def _cut_if_blocked(self) -> None:
+        # To close politely would wait until the peer reads what is in the buffer.
+        if not self.writable.is_set():
+            self.transport.abort()
+
+
+def _explain(cause: Exception | None) -> StreamError:
+    if isinstance(cause, PayloadTooBig):
+        return LimitError(str(cause))
+    if cause is None:  # text that is not UTF-8, which uvicorn itself finds
+        return ProtocolError("a text message that is not UTF-8")
+    return ProtocolError(str(cause))

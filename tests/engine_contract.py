@@ -1,0 +1,153 @@
+"""What every engine promises, as tests that each engine inherits.
+
+class TestLocalEngine(EngineContract):
+    @pytest.fixture
+    def engine(self): ...
+    @pytest.fixture
+    def audio(self): ...      # some seconds that the engine finds words in
+    @pytest.fixture
+    def other_audio(self): ... # others, with other words
+"""
+
+import numpy as np
+import pytest
+
+from engine.api import Engine, Samples, UtteranceOptions, by_task
+from engine.errors import TooLongError, UnsupportedError
+
+PIECE = 1_600  # samples; 100 ms
+BLOCK = 5_440  # samples; 0.34 s
+
+
+def pieces(audio: Samples, size: int = PIECE) -> list[Samples]:
+    return [audio[i : i + size] for i in range(0, len(audio), size)]
+
+
+def texts(hypotheses):
+    return {hypothesis.task: hypothesis.text for hypothesis in hypotheses}
+
+
+def hear(engine: Engine, audio: Samples, size: int, options=None):
+    utterance = engine.open(options or UtteranceOptions())
+    for piece in pieces(audio, size):
+        utterance.push(piece)
+    finals = utterance.final()
+    utterance.close()
+    return finals
+
+
+class EngineContract:
+    """Inherited by the tests of each engine."""
+
+    def test_the_words_are_found(self, engine, audio, other_audio):
+        first, second = (
+            texts(hear(engine, clip, len(clip))) for clip in (audio, other_audio)
+        )
+        assert first["transcribe"]
+        assert second["transcribe"]
+        assert first != second
+
+    @pytest.mark.parametrize("size", [320, PIECE, 7_777])
+    def test_heard_in_pieces_is_as_heard_at_once(self, engine, audio, size):
+        assert hear(engine, audio, size) == hear(engine, audio, len(audio))
+
+    def test_finals_are_final_and_stable_to_their_end(self, engine, audio):
+        for hypothesis in hear(engine, audio, PIECE):
+            assert hypothesis.is_final
+            assert hypothesis.stable == len(hypothesis.text)
+            assert hypothesis.language in engine.info.languages
+
+    def test_the_stable_prefix_only_grows_and_stands_in_the_final(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        stable = ""
+        for piece in pieces(audio, BLOCK):
+            utterance.push(piece)
+            (hypothesis,) = utterance.partial()
+            assert not hypothesis.is_final
+            assert 0 <= hypothesis.stable <= len(hypothesis.text)
+            assert hypothesis.text[: hypothesis.stable].startswith(stable)
+            stable = hypothesis.text[: hypothesis.stable]
+        (final,) = utterance.final()
+        utterance.close()
+        assert final.text.startswith(stable)
+
+    def test_partials_do_not_change_where_it_ends(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        for piece in pieces(audio):
+            utterance.push(piece)
+            utterance.final()
+        after_many = utterance.final()
+        utterance.close()
+        assert texts(after_many) == texts(hear(engine, audio, PIECE))
+
+    def test_a_final_asked_for_twice_is_the_same(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        utterance.push(audio)
+        assert utterance.final() == utterance.final()
+        utterance.close()
+
+    def test_a_final_is_void_when_more_is_heard(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        utterance.push(audio[: len(audio) // 2])
+        early = texts(utterance.final())
+        utterance.push(audio[len(audio) // 2 :])
+        late = texts(utterance.final())
+        utterance.close()
+        assert late == texts(hear(engine, audio, len(audio)))
+        assert late != early
+
+    def test_two_utterances_do_not_hear_each_other(self, engine, audio, other_audio):
+        one, two = engine.open(UtteranceOptions()), engine.open(UtteranceOptions())
+        for piece, other in zip(pieces(audio), pieces(other_audio), strict=False):
+            one.push(piece)
+            two.push(other)
+            one.partial()
+        shortest = min(len(pieces(audio)), len(pieces(other_audio)))
+        for piece in pieces(audio)[shortest:]:
+            one.push(piece)
+        for piece in pieces(other_audio)[shortest:]:
+            two.push(piece)
+        found = texts(one.final()), texts(two.final())
+        one.close()
+        two.close()
+        alone = (
+            texts(hear(engine, audio, PIECE)),
+            texts(hear(engine, other_audio, PIECE)),
+        )
+        assert found == alone
+
+    def test_all_tasks_are_answered_in_one_utterance(self, engine, audio):
+        options = UtteranceOptions(tasks=engine.info.tasks)
+        answers = by_task(hear(engine, audio, PIECE, options))
+        assert set(answers) == set(engine.info.tasks)
+
+    def test_silence_has_no_words(self, engine):
+        (final,) = hear(engine, np.zeros(16_000, np.float32), PIECE)
+        assert final.text == ""
+
+    def test_an_utterance_of_nothing_has_no_words(self, engine):
+        (final,) = hear(engine, np.zeros(0, np.float32), PIECE)
+        assert final.text == ""
+
+    def test_words_lie_inside_the_utterance_in_order(self, engine, audio):
+        (final,) = hear(engine, audio, PIECE, UtteranceOptions(words=True))
+        assert final.words
+        bounds = [(word.start, word.end) for word in final.words]
+        assert all(0 <= start <= end <= len(audio) for start, end in bounds)
+        assert bounds == sorted(bounds)
+
+    def test_a_task_that_is_not_served_is_refused(self, engine):
+        with pytest.raises(UnsupportedError, match="no task 'sing'"):
+            engine.check(UtteranceOptions(tasks=("sing",)))
+        with pytest.raises(UnsupportedError):
+            engine.open(UtteranceOptions(tasks=("sing",)))
+
+    def test_a_language_that_is_not_served_is_refused(self, engine):
+        with pytest.raises(UnsupportedError, match="no language 'xx'"):
+            engine.check(UtteranceOptions(language="xx"))
+
+    def test_an_utterance_that_grows_too_long_is_an_error(self, engine):
+        utterance = engine.open(UtteranceOptions())
+        with pytest.raises(TooLongError):
+            utterance.push(np.zeros(engine.info.max_samples + 1, np.float32))
+        utterance.close()

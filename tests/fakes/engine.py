@@ -1,0 +1,143 @@
+"""An engine without a model: it reads the words that a test wrote into the audio.
+
+A word is a run of samples of one value; silence is 0.  So the audio of values
+`7 7 7 0 0 9 9` says "7 9", and a word that is lost, cut in two or heard twice shows.
+`tests/engine_contract.py` holds it to what the real engine promises.
+"""
+
+import threading
+from itertools import groupby
+
+import numpy as np
+
+from engine.api import (
+    EngineInfo,
+    Hypothesis,
+    Mode,
+    Samples,
+    Utterance,
+    UtteranceOptions,
+    Word,
+)
+from engine.errors import EngineError, TooLongError, UnsupportedError
+from stream.audio import Frame
+from stream.jobs import BLOCK
+
+FULL_SCALE = 32_768
+UNKNOWN = 13
+"""A word on which the engine raises an EngineError."""
+CRASH = 14
+"""A word on which it crashes."""
+VOICE_BYTES = bytes(640)
+
+
+def speak(*words: int, samples: int = 4_800) -> bytes:
+    """Return s16le audio that says each word for so many samples; 0 is silence."""
+    return np.repeat(np.array(words, "<i2"), samples).tobytes()
+
+
+class AnySound:
+    """Calls a frame voiced if anything is in it."""
+
+    def is_voiced(self, frame: Frame) -> bool:
+        return frame.pcm != VOICE_BYTES
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+
+class ScriptedEngine:
+    """Implements `engine.api.Engine`."""
+
+    def __init__(self, *, max_samples: int = 28 * 16_000 + 16_000) -> None:
+        self.info = EngineInfo(
+            model="scripted",
+            tasks=("transcribe", "translate:en"),
+            languages=("en", "de"),
+            max_samples=max_samples,
+            description="scripted",
+        )
+        self.free = threading.Event()
+        """Cleared by a test to make the engine stand still."""
+        self.free.set()
+        self.busy = threading.Event()
+        """Set when it has begun to do something."""
+        self.num_open = 0
+        self.is_warm = False
+        self.is_closed = False
+
+    def warm_up(self) -> None:
+        self.free.wait()
+        self.is_warm = True
+
+    def check(self, options: UtteranceOptions) -> None:
+        for task in options.tasks:
+            if task not in self.info.tasks:
+                raise UnsupportedError("task", task, self.info.tasks)
+        if options.language not in (None, *self.info.languages):
+            raise UnsupportedError("language", options.language, self.info.languages)
+
+    def open(self, options: UtteranceOptions) -> Utterance:
+        self.check(options)
+        self.num_open += 1
+        return ScriptedUtterance(self, options)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def work(self) -> None:
+        """Say that something has begun; go on when the test lets it."""
+        self.busy.set()
+        assert self.free.wait(60), "the test never let the engine go on"
+
+
+class ScriptedUtterance:
+    """Implements `engine.api.Utterance`."""
+
+    def __init__(self, engine: ScriptedEngine, options: UtteranceOptions) -> None:
+        self._engine, self._options = engine, options
+        self._values = np.zeros(0, np.int64)
+
+    def push(self, samples: Samples) -> None:
+        self._engine.work()
+        total = len(self._values) + len(samples)
+        if total > self._engine.info.max_samples:
+            raise TooLongError(total, self._engine.info.max_samples)
+        values = np.rint(samples * FULL_SCALE).astype(np.int64)
+        if UNKNOWN in values:
+            raise EngineError("an unknown word")
+        if CRASH in values:
+            raise ZeroDivisionError("a bug")
+        self._values = np.concatenate([self._values, values])
+
+    def partial(self) -> list[Hypothesis]:
+        self._engine.work()
+        heard = len(self._values) // BLOCK * BLOCK
+        return self._hypotheses(heard, is_final=False)
+
+    def final(self) -> list[Hypothesis]:
+        self._engine.work()
+        return self._hypotheses(len(self._values), is_final=True)
+
+    def close(self) -> None:
+        self._engine.num_open -= 1
+
+    def _hypotheses(self, heard: int, *, is_final: bool) -> list[Hypothesis]:
+        words, position = [], 0
+        for value, run in groupby(self._values[:heard].tolist()):
+            start, position = position, position + len(list(run))
+            if value:
+                words.append(Word(text=str(value), start=start, end=position))
+        return [self._hypothesis(task, words, is_final) for task in self._options.tasks]
+
+    def _hypothesis(self, task: str, words: list[Word], is_final: bool) -> Hypothesis:
+        text = " ".join(word.text for word in words)
+        return Hypothesis(
+            task=task,
+            text=text,
+            stable=len(text) if is_final else len(text.rpartition(" ")[0]),
+            is_final=is_final,
+            language=self._options.language or "en",
+            mode=Mode.STREAMING,
+            words=tuple(words) if is_final and self._options.words else (),
+        )

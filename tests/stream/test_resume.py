@@ -1,0 +1,161 @@
+"""What is kept for a client that was cut off."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.events import Final, Partial, Progress, SpeechStarted
+from stream.resume import MOST_EVENTS, EventLog, ForgottenError, SessionStore
+
+
+def partial(seq, segment=1, task="transcribe"):
+    return Partial(
+        seq=seq, segment=segment, task=task, text="", stable=0, start=0, end=0
+    )
+
+
+def final(seq, segment=1, task="transcribe"):
+    return Final(
+        seq=seq,
+        segment=segment,
+        task=task,
+        text="",
+        start=0,
+        end=0,
+        language="en",
+        mode="streaming",
+        settled=0,
+    )
+
+
+def progress(seq):
+    return Progress(seq=seq, accepted=0, settled=0)
+
+
+def started(seq, segment=1):
+    return SpeechStarted(seq=seq, segment=segment, start=0)
+
+
+def log_of(*events, seq=0):
+    log = EventLog(seq)
+    for event in events:
+        log.append(event)
+    return log
+
+
+def seqs(log, after=0):
+    return [event.seq for event in log.after(after)]
+
+
+def test_a_client_gets_what_came_after_the_last_event_it_saw():
+    log = log_of(started(1), final(2), started(3, 2), final(4, 2))
+    assert seqs(log, 0) == [1, 2, 3, 4]
+    assert seqs(log, 2) == [3, 4]
+    assert seqs(log, 4) == []
+
+
+def test_a_newer_partial_replaces_an_older_one_of_its_segment_and_task():
+    log = log_of(partial(1), partial(2, task="translate:en"), partial(3), partial(4, 2))
+    assert seqs(log) == [2, 3, 4]
+
+
+def test_a_final_replaces_the_partials_of_its_segment_and_task():
+    log = log_of(partial(1), partial(2, task="translate:en"), final(3))
+    assert seqs(log) == [2, 3]
+
+
+def test_newer_progress_replaces_older():
+    assert seqs(log_of(progress(1), started(2), progress(3))) == [2, 3]
+
+
+def test_a_full_log_forgets_its_oldest_and_says_so():
+    log = log_of(*(started(seq) for seq in range(1, MOST_EVENTS + 3)))
+    with pytest.raises(ForgottenError):
+        log.after(1)
+    assert len(log.after(2)) == MOST_EVENTS
+
+
+def test_a_log_may_begin_after_events_of_another_process():
+    log = log_of(started(41), seq=40)
+    assert seqs(log, 40) == [41]
+    with pytest.raises(ForgottenError):
+        log.after(39)
+
+
+@given(
+    kinds=st.lists(
+        st.sampled_from([partial, final, progress, started]),
+        max_size=60,
+    ),
+    cut=st.integers(0, 60),
+)
+def test_finals_and_speech_are_never_replaced(kinds, cut):
+    events = [make(seq) for seq, make in enumerate(kinds, start=1)]
+    kept = log_of(*events).after(min(cut, len(events)))
+    lasting = [e for e in events if isinstance(e, Final | SpeechStarted)]
+    assert [e for e in kept if isinstance(e, Final | SpeechStarted)] == [
+        event for event in lasting if event.seq > cut
+    ]
+    assert [e.seq for e in kept] == sorted(e.seq for e in kept)
+
+
+@dataclass(frozen=True)
+class Kept:
+    name: str
+    owner: str = ""
+
+
+def store(most=2):
+    return SessionStore(keep_s=60.0, most=most)
+
+
+def test_a_session_waits_for_its_client_and_is_freed_after_that():
+    sessions, session = store(), Kept("a")
+    sessions.add(session)
+    sessions.detach(session, 100.0)
+    assert sessions.expire(159.0) == []
+    assert sessions.find("a", "") is session
+    assert sessions.expire(160.0) == [session]
+    assert sessions.find("a", "") is None
+    assert len(sessions) == 0
+
+
+def test_a_session_whose_client_came_back_does_not_expire():
+    sessions, session = store(), Kept("a")
+    sessions.add(session)
+    sessions.detach(session, 100.0)
+    sessions.attach(session)
+    assert sessions.expire(1_000.0) == []
+
+
+def test_a_session_is_not_found_by_another_owner():
+    sessions = store()
+    sessions.add(Kept("a", owner="me"))
+    assert sessions.find("a", "you") is None
+    assert sessions.find("a", "me") is not None
+
+
+def test_a_full_store_gives_up_the_one_that_has_waited_longest():
+    sessions = store()
+    first, second = Kept("a"), Kept("b")
+    for session in (first, second):
+        sessions.add(session)
+    sessions.detach(second, 1.0)
+    sessions.detach(first, 2.0)
+    assert sessions.add(Kept("c")) is second
+    assert sessions.find("a", "") is first
+
+
+def test_sessions_with_a_connection_are_never_given_up():
+    sessions = store(most=1)
+    sessions.add(Kept("a"))
+    assert sessions.add(Kept("b")) is None
+    assert len(sessions) == 2
+
+
+def test_detaching_a_session_that_was_freed_does_nothing():
+    sessions, session = store(), Kept("a")
+    sessions.detach(session, 1.0)
+    assert sessions.named("a") is None
