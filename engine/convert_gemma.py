@@ -4,6 +4,8 @@
 It knows nothing of where files come from or go to.
 """
 
+import contextlib
+import io
 from pathlib import Path
 
 from engine.errors import WeightsError
@@ -26,13 +28,15 @@ def convert(source: Path, target: Path) -> None:
 
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source,
-            gguf_file="model.gguf",
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.bfloat16,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file="model.gguf")
+        # The one bar that cannot be turned off; warnings come through all the same.
+        with contextlib.redirect_stderr(io.StringIO()):
+            model = AutoModelForCausalLM.from_pretrained(
+                source,
+                gguf_file="model.gguf",
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.bfloat16,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(source, gguf_file="model.gguf")
     except (ImportError, ValueError, KeyError) as exc:
         raise WeightsError(f"cannot convert {source / 'model.gguf'}: {exc}") from exc
     model.save_pretrained(target)

