@@ -1,0 +1,134 @@
+"""How the server is set up: one TOML file, every default written once.
+
+host = "127.0.0.1"
+[vad]        [segmenter]        where segments begin and end
+[limits]     [auth]             who may connect, and how much of it
+[engine]     [engine.encoding]  engine/config.py
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from engine.api import EngineInfo
+from engine.config import EngineConfig, read_toml
+from stream.segmenter import SegmenterConfig
+from stream.vad import DEFAULT_MODE
+
+TOKENS_VARIABLE = "SALMONN_TOKENS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VadConfig:
+    """How voiced frames are told from others."""
+
+    mode: int = DEFAULT_MODE
+    """0 to 3: how readily a frame is called unvoiced."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mode <= 3:
+            raise ValueError(f"vad.mode is {self.mode}; it must be 0 to 3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """How much of everything."""
+
+    max_sessions: int = 32
+    """Connections; the next one is refused."""
+    max_sessions_per_token: int = 8
+    """Connections of one owner."""
+    max_message_bytes: int = 2**20
+    """32 s of s16le at 16 kHz."""
+    max_session_s: float = 6 * 3600.0
+    """Audio in one session."""
+    max_backlog_s: float = 30.0
+    """Un-encoded audio of a session: from there on reading waits; at twice that the
+    connection ends."""
+    max_wait_s: float = 3.0
+    """How long work may wait for the engine before new sessions are refused."""
+    start_timeout_s: float = 10.0
+    """From the handshake to `start`."""
+    ping_interval_s: float = 20.0
+    ping_timeout_s: float = 20.0
+    send_timeout_s: float = 20.0
+    """How long a client may not read before it is cut off; its session waits."""
+    resume_s: float = 60.0
+    """How long a session waits for a client that was cut off."""
+    drain_s: float = 20.0
+    """How long finals may take after the server was told to stop."""
+
+    def __post_init__(self) -> None:
+        for declared in fields(self):
+            value = getattr(self, declared.name)
+            if value <= 0:
+                raise ValueError(
+                    f"limits.{declared.name} is {value}; it must be above 0"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthConfig:
+    """Who may connect."""
+
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Bearer tokens; none means that none is asked for.  The environment variable
+    SALMONN_TOKENS adds more, separated by commas."""
+    origins: tuple[str, ...] = ()
+    """Origins of browser pages besides this host's own; `*` lets all in."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(
+                "auth.tls_cert and auth.tls_key go together; one is missing"
+            )
+        if not all(self.tokens):
+            raise ValueError("auth.tokens has an empty token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """A server, its engine included."""
+
+    host: str = "127.0.0.1"
+    port: int = 8_765
+    """0 takes a free one."""
+    vad: VadConfig = field(default_factory=VadConfig)
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 65_536:
+            raise ValueError(f"port is {self.port}; it must be 0 to 65535")
+
+    def check_engine(self, info: EngineInfo) -> None:
+        """Check what only a loaded engine can tell.
+
+        Raises:
+            ValueError: If a segment may be longer than an utterance.
+        """
+        longest = self.segmenter.max_segment_ms * 16  # samples
+        if longest > info.max_samples:
+            raise ValueError(
+                f"segmenter.max_segment_ms is {self.segmenter.max_segment_ms}; "
+                f"{info.model} hears at most {info.max_samples // 16} ms at once"
+            )
+
+
+def read_config(path: Path | None, environment: Mapping[str, str]) -> ServerConfig:
+    """Return the configuration of a file, or the defaults; add the secrets.
+
+    Raises:
+        ValueError: If the file is not what it should be; it names the key.
+        OSError: If it cannot be read.
+    """
+    config = ServerConfig() if path is None else read_toml(ServerConfig, path)
+    secrets = environment.get(TOKENS_VARIABLE, "").split(",")
+    tokens = tuple(token.strip() for token in secrets if token.strip())
+    return replace(
+        config, auth=replace(config.auth, tokens=config.auth.tokens + tokens)
+    )

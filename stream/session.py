@@ -1,0 +1,386 @@
+"""One conversation: audio goes in, jobs and events come out.
+
+Sans-I/O: no socket, no clock, no thread, no engine, and no wire protocol.  After
+each call, drain `events()` (for the client) and `jobs()` (for the engine).
+
+    start ─▶ push, flush … ─▶ end ─▶ (finals) ─▶ Ended
+                 │             │
+                 └── fail ─────┴──▶ Error
+
+`accepted` is how far the audio of the client has arrived, in its own samples;
+`settled` is how far it is done with: no speech before it is without its final.
+A conversation that continues one of another process begins at that one's `settled`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine.api import EngineInfo, Hypothesis, UtteranceOptions, by_task
+from engine.errors import EngineError
+from stream.audio import SAMPLE_RATE, Frame, PcmFormat, PcmReader
+from stream.errors import (
+    LimitError,
+    ProtocolError,
+    StreamError,
+    UnsupportedRequestError,
+)
+from stream.events import (
+    PROTOCOL_VERSION,
+    Ended,
+    Error,
+    Final,
+    Partial,
+    Progress,
+    ServerEvent,
+    SpeechEnded,
+    SpeechStarted,
+    Start,
+    Started,
+    Word,
+)
+from stream.jobs import (
+    Failed,
+    Finished,
+    HearAudio,
+    Heard,
+    Job,
+    MakeFinal,
+    OpenUtterance,
+    Result,
+    TryFinal,
+)
+from stream.segmenter import (
+    SegmentAudio,
+    SegmentEnded,
+    Segmenter,
+    SegmenterConfig,
+    SegmentEvent,
+    SegmentPaused,
+    SegmentStarted,
+)
+from stream.vad import VoiceDetector
+
+Check = Callable[[UtteranceOptions], None]
+"""Raises `UnsupportedError` if the engine does not serve the options."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    """A segment whose finals are not out."""
+
+    number: int
+    start: int
+    end: int | None = None
+    """None while it goes on."""
+    outcome: Finished | Failed | None = None
+    shown: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Text and stable length of the last partial of each task."""
+
+
+class Session:
+    """What was said and what was answered, from `start` to `Ended` or `Error`."""
+
+    def __init__(
+        self,
+        name: str,
+        request: Start,
+        *,
+        info: EngineInfo,
+        check: Check,
+        detector: VoiceDetector,
+        segmenter: SegmenterConfig,
+        max_s: float,
+    ) -> None:
+        """Begin a conversation.
+
+        Args:
+            name: What a client resumes it by.
+            request: What the client wants.  If it resumes, this conversation begins
+                where the client says that the other one was settled.
+            info: What the engine can do.
+            check: Refuses options that the engine does not serve.
+            detector: Tells voiced frames from others; not shared.
+            segmenter: Where segments begin and end.
+            max_s: The longest stream, in seconds of audio.
+
+        Raises:
+            AudioFormatError: If the declared format is not one we know.
+            ProtocolError: If a field of the request is out of range.
+            UnsupportedRequestError: If the version, a task or the language is not
+                served.
+        """
+        if request.version != PROTOCOL_VERSION:
+            raise UnsupportedRequestError(
+                f"version is {request.version}; this server speaks {PROTOCOL_VERSION}"
+            )
+        _check_ranges(request)
+        self._options = UtteranceOptions(
+            tasks=request.tasks, language=request.language, words=request.words
+        )
+        try:
+            check(self._options)
+        except EngineError as exc:
+            raise UnsupportedRequestError(str(exc)) from exc
+        pcm_format = PcmFormat(
+            rate=request.rate, encoding=request.encoding, channels=request.channels
+        )
+        resume = request.resume
+        self._first = resume.settled if resume else 0
+        self._offset = self._first * SAMPLE_RATE // request.rate
+        self._settled = self._reported = self._first
+        self._reader = PcmReader(pcm_format)
+        self.name, self.request = name, request
+        self._info, self._detector = info, detector
+        self._segmenter, self._max_s = Segmenter(segmenter), max_s
+        self._segments_before = resume.segment if resume else 0
+        self.seq = resume.seq if resume else 0
+        self._pending: dict[int, _Segment] = {}
+        self._events: list[ServerEvent] = []
+        self._jobs: list[Job] = []
+        self._ending = self._flushed = False
+        self._last_word: StreamError | None = None
+        self.is_over = False
+
+    @property
+    def accepted(self) -> int:
+        """Samples of the client that have arrived, counted from its start."""
+        return self._first + self._reader.received
+
+    @property
+    def settled(self) -> int:
+        """The sample of the client before which everything is done with."""
+        return self._settled
+
+    def started(self, *, seq: int, resumed: bool) -> Started:
+        """Return the greeting of a connection that has seen the events up to `seq`."""
+        return Started(
+            seq=seq,
+            version=PROTOCOL_VERSION,
+            session=self.name,
+            model=self._info.model,
+            tasks=self._options.tasks,
+            resumed=resumed,
+            accepted=self.accepted,
+            settled=self.settled,
+        )
+
+    def push(self, data: bytes) -> None:
+        """Hear a message of audio.
+
+        Raises:
+            AudioFormatError: If it is not whole samples of the declared format.
+            LimitError: If the stream grows longer than is allowed.
+            ProtocolError: If the client has said that no more follows.
+        """
+        if self._ending:
+            raise ProtocolError("audio after end")
+        frames = self._reader.push(data)
+        if self._reader.received > self._max_s * self.request.rate:
+            raise LimitError(f"a session of more than {self._max_s:g} s of audio")
+        self._hear(frames)
+        self._settle()
+        if self.accepted - self._reported >= self.request.rate:
+            self._reported = self.accepted
+            self._say(
+                Progress(seq=self._next(), accepted=self.accepted, settled=self.settled)
+            )
+
+    def flush(self) -> None:
+        """End the current segment now."""
+        if not self._ending:
+            self._follow(self._segmenter.flush())
+            self._settle()
+
+    def end(self, because: StreamError | None = None) -> None:
+        """Hear no more; once all finals are out, say `Ended`, or why it was ended."""
+        if self._ending:
+            return
+        self._ending, self._last_word = True, because
+        self._hear(self._reader.flush())
+        self._follow(self._segmenter.flush())
+        self._flushed = True
+        self._settle()
+
+    def fail(self, error: StreamError) -> None:
+        """End at once with an error; what the engine still answers is not told."""
+        if not self.is_over:
+            self.is_over = True
+            self._say(Error(seq=self._next(), code=error.code, message=str(error)))
+
+    def deliver(self, result: Result) -> None:
+        """Take what the engine answered about a segment."""
+        segment = self._pending.get(result.segment)
+        if segment is None or self.is_over:
+            return
+        if isinstance(result, Heard):
+            self._show(segment, result)
+            return
+        segment.outcome = result
+        self._settle()
+
+    def events(self) -> list[ServerEvent]:
+        """Return what the client is to be told, and forget it."""
+        events, self._events = self._events, []
+        return events
+
+    def jobs(self) -> list[Job]:
+        """Return what the engine is to do, and forget it."""
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def _hear(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            voiced = self._detector.is_voiced(frame)
+            self._follow(self._segmenter.push(frame, voiced=voiced))
+
+    def _follow(self, events: list[SegmentEvent]) -> None:
+        """Turn what the segmenter found into events and jobs."""
+        for event in events:
+            number = self._segments_before + event.segment
+            match event:
+                case SegmentStarted(start=start):
+                    segment = _Segment(number, self._offset + start)
+                    self._pending[number] = segment
+                    self._say(
+                        SpeechStarted(
+                            seq=self._next(), segment=number, start=segment.start
+                        )
+                    )
+                    self._jobs.append(
+                        OpenUtterance(number, self._options, self.request.partials)
+                    )
+                case SegmentAudio(frame=frame):
+                    self._ask(number, HearAudio(number, frame.pcm))
+                case SegmentPaused():
+                    self._ask(number, TryFinal(number))
+                case SegmentEnded(end=end):
+                    self._pending[number].end = self._offset + end
+                    self._say(
+                        SpeechEnded(
+                            seq=self._next(), segment=number, end=self._offset + end
+                        )
+                    )
+                    self._ask(number, MakeFinal(number))
+
+    def _ask(self, number: int, job: Job) -> None:
+        """Ask the engine, unless it has failed on this segment."""
+        if self._pending[number].outcome is None:
+            self._jobs.append(job)
+
+    def _show(self, segment: _Segment, result: Heard) -> None:
+        """Tell the partials that differ from those told before."""
+        for hypothesis in result.hypotheses:
+            shown = (hypothesis.text, hypothesis.stable)
+            if segment.shown.get(hypothesis.task, ("", 0)) == shown:
+                continue
+            segment.shown[hypothesis.task] = shown
+            self._say(
+                Partial(
+                    seq=self._next(),
+                    segment=segment.number,
+                    task=hypothesis.task,
+                    text=hypothesis.text,
+                    stable=hypothesis.stable,
+                    start=segment.start,
+                    end=segment.start + result.samples,
+                )
+            )
+
+    def _settle(self) -> None:
+        """Tell the finals that are next in order; move `settled` behind them."""
+        while self._pending:
+            segment = next(iter(self._pending.values()))
+            if segment.end is None or segment.outcome is None:
+                break
+            del self._pending[segment.number]
+            before = self._settled
+            self._move()
+            self._tell(segment, segment.end, segment.outcome, before)
+        self._move()
+        if self._flushed and not self._pending and not self.is_over:
+            if self._last_word:
+                self.fail(self._last_word)
+                return
+            self.is_over = True
+            self._say(
+                Ended(seq=self._next(), accepted=self.accepted, settled=self.settled)
+            )
+
+    def _move(self) -> None:
+        """Bring `settled` up to date; it never goes back."""
+        if self._pending:
+            position = next(iter(self._pending.values())).start
+        elif self._flushed:
+            self._settled = self.accepted
+            return
+        else:
+            position = self._offset + self._segmenter.settled_until
+        settled = position * self.request.rate // SAMPLE_RATE
+        self._settled = max(self._settled, min(settled, self.accepted))
+
+    def _tell(
+        self, segment: _Segment, end: int, outcome: Finished | Failed, before: int
+    ) -> None:
+        """Tell the finals of a segment; only with the last of them it is settled."""
+        if isinstance(outcome, Failed):
+            self._say(
+                Error(
+                    seq=self._next(),
+                    code=outcome.code,
+                    message=outcome.message,
+                    segment=segment.number,
+                )
+            )
+            return
+        hypotheses = by_task(outcome.hypotheses)
+        last = self._options.tasks[-1]
+        for task in self._options.tasks:
+            settled = self._settled if task == last else before
+            self._say(self._final(segment, end, hypotheses[task], settled))
+
+    def _final(
+        self, segment: _Segment, end: int, hypothesis: Hypothesis, settled: int
+    ) -> Final:
+        return Final(
+            seq=self._next(),
+            segment=segment.number,
+            task=hypothesis.task,
+            text=hypothesis.text,
+            start=segment.start,
+            end=end,
+            language=hypothesis.language,
+            mode=hypothesis.mode.value,
+            words=tuple(
+                Word(
+                    text=word.text,
+                    start=segment.start + word.start,
+                    end=segment.start + word.end,
+                )
+                for word in hypothesis.words
+            ),
+            settled=settled,
+        )
+
+    def _next(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def _say(self, event: ServerEvent) -> None:
+        self._events.append(event)
+
+
+def _check_ranges(request: Start) -> None:
+    """Refuse what no server could serve.
+
+    Raises:
+        ProtocolError: If a field is out of range.
+    """
+    if not request.tasks or len(set(request.tasks)) != len(request.tasks):
+        raise ProtocolError("start: tasks must name at least one, and none twice")
+    if resume := request.resume:
+        for name in ("seq", "settled", "segment"):
+            if not 0 <= getattr(resume, name) < 2**53:  # exact in any JSON reader
+                raise ProtocolError(
+                    f"start: resume.{name} is {getattr(resume, name)}; "
+                    "it must be 0 to 2**53"
+                )
