@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from clients.errors import AudioSourceError
-from stream.audio import PcmFormat
+from stream.audio import SAMPLE_RATE, PcmFormat
 from stream.errors import AudioFormatError
 
 
@@ -93,3 +93,15 @@ class AudioFile:
     def close(self) -> None:
         """Close the file; twice is once."""
         self._file.close()
+
+
+def describe(audio: PcmFormat) -> str:
+    """Return a format as people read it, and what the server makes of it."""
+    channels = "1 channel" if audio.channels == 1 else f"{audio.channels} channels"
+    shown = f"{audio.rate} Hz, {channels}, {audio.encoding}"
+    verbs = []
+    if audio.channels > 1:
+        verbs.append("mixes")
+    if audio.rate != SAMPLE_RATE:
+        verbs.append("resamples")
+    return f"{shown}; the server {' and '.join(verbs)} it" if verbs else shown

@@ -61,6 +61,8 @@ class ScriptedSession:
     seq: int = 0
     segment: int = 0
     accepted: int = 0
+    fails: bool = False
+    """Whether a segment is answered with an error."""
     speech: bytearray = field(default_factory=bytearray)
     log: list[ServerEvent] = field(default_factory=list)
 
@@ -86,7 +88,9 @@ class ScriptedSession:
             hypothesis = {"text": "so far", "stable": 2, "start": start, "end": end}
             self._log(Partial, task=self.start.tasks[0], **hypothesis, **here)
         self._log(SpeechEnded, end=end, **here)
-        for task in self.start.tasks:
+        if self.fails:
+            self._log(Error, code="engine", message="out of order", **here)
+        for task in () if self.fails else self.start.tasks:
             if task == self.start.tasks[-1]:
                 self.settled = self.accepted
             self._log(
@@ -121,7 +125,9 @@ class ScriptedServer:
         status: HTTPStatus | None = None,
         statuses: Sequence[HTTPStatus | None] = (),
         greeting: ServerEvent | str | bytes | None = None,
+        fails: bool = False,
     ) -> None:
+        self._fails = fails
         self._drops = list(drops)
         self._statuses = list(statuses)
         self._status = status
@@ -133,6 +139,7 @@ class ScriptedServer:
         self.paths: list[str] = []
         self.heard = asyncio.Event()
         """Set once audio has arrived."""
+        self.audio = bytearray()
 
     async def __aenter__(self) -> Self:
         self._server: Server = await serve(
@@ -207,6 +214,7 @@ class ScriptedServer:
             num_messages += 1
             if isinstance(message, bytes):
                 self.heard.set()
+                self.audio += message
                 session.push(message)
             else:
                 event = decode_client(message)
@@ -221,6 +229,7 @@ class ScriptedServer:
         else:
             self._num_sessions += 1
             name, session = f"session-{self._num_sessions}", ScriptedSession(start)
+            session.fails = self._fails
             if resume is not None:
                 session.accepted = session.settled = resume.settled
                 session.segment, session.seq = resume.segment, resume.seq

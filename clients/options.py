@@ -1,0 +1,216 @@
+"""The command line that all clients share: its flags, its outputs, its exit codes.
+
+    0  everything was heard and answered
+    1  a failed run: no server, no audio, a segment without an answer
+    2  wrong usage
+
+Knows no source of audio.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from clients.client import Client, connect
+from clients.errors import OutputError
+from clients.records import JsonPrinter
+from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
+from clients.terminal import Printer, make_printer
+from clients.wire import native_url
+from stream.audio import PcmFormat
+
+DEFAULT_URL = "ws://127.0.0.1:8765"
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What every client was asked on its command line."""
+
+    url: str = DEFAULT_URL
+    tasks: tuple[str, ...] = ("transcribe",)
+    language: str | None = None
+    partials: bool = True
+    words: bool = False
+    token: str | None = None
+    json: str | None = None
+    """A path, or `-` for standard output, which then carries nothing else."""
+    save: Path | None = None
+    verbose: bool = False
+
+    def connect(self, audio: PcmFormat) -> Client:
+        """Return a client for audio of a format, not yet connected."""
+        return connect(
+            self.url,
+            tasks=self.tasks,
+            language=self.language,
+            rate=audio.rate,
+            encoding=audio.encoding,
+            channels=audio.channels,
+            partials=self.partials,
+            words=self.words,
+            token=self.token,
+        )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that all clients share."""
+    server = parser.add_argument_group("server")
+    server.add_argument(
+        "--url",
+        type=checked(native_url),
+        default=DEFAULT_URL,
+        metavar="ws://HOST:PORT",
+        help="where the server is (default: %(default)s)",
+    )
+    server.add_argument(
+        "--token-env",
+        metavar="VAR",
+        help="the environment variable that holds the token, if the server wants one",
+    )
+    asked = parser.add_argument_group("what is asked")
+    asked.add_argument(
+        "--task",
+        action="append",
+        metavar="T",
+        help="transcribe, translate:en, …; may be given again (default: transcribe)",
+    )
+    asked.add_argument(
+        "--language",
+        metavar="L",
+        help="code of the spoken language, as en (default: the model tells)",
+    )
+    asked.add_argument(
+        "--no-partials",
+        dest="partials",
+        action="store_false",
+        help="only final text",
+    )
+    asked.add_argument(
+        "--words", action="store_true", help="where each word of a final was spoken"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--json",
+        metavar="FILE",
+        help="one line of JSON an event; - for standard output, in place of text",
+    )
+    output.add_argument(
+        "--save",
+        type=checked(_transcript),
+        metavar="FILE",
+        help=f"keep the final text in a file: {', '.join(SUFFIXES)}",
+    )
+    output.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show how late text comes, and partials on a pipe, too",
+    )
+
+
+def read_options(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> Options:
+    """Return the shared options; wrong usage ends the program with code 2."""
+    token = None
+    if arguments.token_env is not None:
+        token = os.environ.get(arguments.token_env)
+        if not token:
+            parser.error(f"--token-env: {arguments.token_env} is not set")
+    return Options(
+        url=arguments.url,
+        tasks=tuple(dict.fromkeys(arguments.task or ["transcribe"])),
+        language=arguments.language,
+        partials=arguments.partials,
+        words=arguments.words,
+        token=token,
+        json=arguments.json,
+        save=arguments.save,
+        verbose=arguments.verbose,
+    )
+
+
+def checked(read: Callable[[str], object]) -> Callable[[str], object]:
+    """Return a type for argparse that shows the sentence of a `ValueError`."""
+
+    def convert(text: str) -> object:
+        try:
+            return read(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
+
+    return convert
+
+
+def _transcript(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{text!r} has no suffix of {', '.join(SUFFIXES)}")
+    return path
+
+
+class Outputs(AbstractContextManager["Outputs"]):
+    """Where results go, over all sessions of a program."""
+
+    def __init__(self, options: Options, *, stdout: TextIO | None = None) -> None:
+        self._options = options
+        self._stdout = stdout or sys.stdout
+        self._files = ExitStack()
+        self._json: TextIO | None = None
+        self._transcript: TranscriptFile | None = None
+
+    def __enter__(self) -> Self:
+        """Create the files.
+
+        Raises:
+            OutputError: If one cannot be written.
+        """
+        with ExitStack() as files:
+            if self._options.json == STDOUT:
+                self._json = self._stdout
+            elif self._options.json is not None:
+                self._json = files.enter_context(_create(self._options.json))
+            if self._options.save is not None:
+                self._transcript = TranscriptFile(self._options.save)
+                files.callback(self._transcript.close)
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._files.close()
+
+    def printers(self, name: str | None) -> list[Printer]:
+        """Return what shows the events of one session, which hears `name`."""
+        options = self._options
+        printers: list[Printer] = []
+        if options.json != STDOUT:
+            text = make_printer(
+                self._stdout, num_tasks=len(options.tasks), verbose=options.verbose
+            )
+            printers.append(text)
+        if self._json is not None:
+            printers.append(JsonPrinter(self._json, file=name))
+        if self._transcript is not None:
+            printers.append(
+                TranscriptPrinter(self._transcript, tasks=options.tasks, name=name)
+            )
+        return printers
+
+
+def _create(path: str) -> TextIO:
+    try:
+        return Path(path).open("w", encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(path, exc.strerror or str(exc)) from exc

@@ -1,0 +1,131 @@
+"""Run a session from a source of audio to its last final.
+
+Interrupting ends the source, not the session: what was spoken is still answered.  A
+second interrupt ends everything.  Knows no device and no file.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from clients.client import Client
+from clients.errors import ClientError
+from clients.options import Options, Outputs
+from clients.terminal import Printer
+from stream.audio import PcmFormat
+from stream.events import Error
+
+INTERRUPTED = 130  # what a shell makes of SIGINT
+
+
+class Source(Protocol):
+    """Something that yields audio."""
+
+    @property
+    def name(self) -> str | None:
+        """What it is, for the results; None if there is nothing to tell apart."""
+
+    @property
+    def format(self) -> PcmFormat:
+        """What its bytes mean."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether audio comes as it is spoken: only then do latencies mean anything."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Yield whole samples, to the end.
+
+        Raises:
+            ClientError: If the source fails.
+        """
+
+    def stop(self) -> None:
+        """End soon."""
+
+
+async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
+    """Send a source to its end and show what comes back.
+
+    Returns:
+        Whether every segment was answered.
+
+    Raises:
+        ExceptionGroup: Of `ClientError`s, if the source or the session failed.
+    """
+    is_answered = True
+    with ExitStack() as stack, stopped_by_signals(source.stop):
+        printers = [_closing(stack, p) for p in outputs.printers(source.name)]
+        async with (
+            options.connect(source.format) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            tasks.create_task(_feed(client, source))
+            async for arrival in client.arrivals():
+                if isinstance(arrival.event, Error):
+                    is_answered = False
+                if not source.is_live:
+                    arrival = replace(arrival, latency_s=None)
+                for printer in printers:
+                    printer.show(arrival)
+    return is_answered
+
+
+def _closing(stack: ExitStack, printer: Printer) -> Printer:
+    stack.callback(printer.close)
+    return printer
+
+
+async def _feed(client: Client, source: Source) -> None:
+    async for piece in source.pieces():
+        await client.send(piece)
+    await client.end()
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at the first SIGINT or SIGTERM; the second acts as ever."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt() -> None:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        stop()
+
+    for number in signals:
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def exit_code(main: Coroutine[None, None, bool], *, program: str) -> int:
+    """Run a client's coroutine; return its exit code, what went wrong told once."""
+    code = 1
+    try:
+        code = 0 if asyncio.run(main) else 1
+    except* ClientError as group:
+        print(f"{program}: {first(group)}", file=sys.stderr)
+    except* BrokenPipeError:
+        # Who read our output has left; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except* KeyboardInterrupt:
+        code = INTERRUPTED
+    return code
+
+
+def first(group: BaseExceptionGroup[ClientError]) -> ClientError:
+    """Return the first error of a group: the others follow from it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, ClientError), "groups hold what was caught"
+    return error
