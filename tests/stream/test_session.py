@@ -281,13 +281,21 @@ def test_a_session_of_another_process_is_continued_where_it_was_settled():
 
 
 words = st.lists(
-    st.tuples(st.integers(1_600, 8_000), st.integers(0, 6_400)), min_size=1, max_size=6
+    st.tuples(st.integers(1_600, 16_000), st.integers(0, 12_800)),
+    min_size=2,
+    max_size=8,
+)
+steps = st.lists(
+    # A number is so many samples pushed.
+    st.sampled_from([320, 4_000, 16_000, 16_000, "work", "work", "read", "die"]),
+    min_size=20,
+    max_size=60,
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(words=words, data=st.data())
-def test_each_word_is_told_once_whatever_the_server_and_the_network_do(words, data):
+@settings(max_examples=150, deadline=None)
+@given(words=words, steps=steps)
+def test_each_word_is_told_once_whatever_the_server_and_the_network_do(words, steps):
     """Random pieces, answers, lost connections and lost processes."""
     audio = b"".join(
         speak(number + 20, samples=voiced // 320 * 320) + bytes(quiet // 320 * 640)
@@ -312,20 +320,19 @@ def test_each_word_is_told_once_whatever_the_server_and_the_network_do(words, da
                 session="x", seq=event.seq, settled=settled, segment=segment
             )
 
-    for _ in range(data.draw(st.integers(0, 30))):
-        match data.draw(st.sampled_from(["push", "push", "work", "work", "die"])):
-            case "push" if 2 * session.accepted < len(audio):
-                size = data.draw(st.integers(1, 8_000))
+    for step in steps:
+        match step:
+            case int():
                 at = 2 * session.accepted
-                session.push(audio[at : at + 2 * size])
+                session.push(audio[at : at + 2 * step])
             case "work":
                 desk.step()
+            case "read":
+                read(session.events())
             case "die":
                 # What this process had said and the client had not read is lost.
                 session = open_session(Start(resume=client))
                 desk = Desk(session)
-        if data.draw(st.booleans()):
-            read(session.events())
     session.push(audio[2 * session.accepted :])
     session.end()
     desk.run()
