@@ -48,6 +48,8 @@ class Decoded:
     """Of each token, and of the end token where it was reached; forced tokens too."""
     start_logits: Tensor
     """Logits after the first token of the prompt, (V,)."""
+    attention: Tensor | None = None
+    """Where the model looked as it chose each token: (A, N, T), A the watched heads."""
     is_complete: bool = True
     """False if the limit, not the model, ended it."""
     looped: bool = field(default=False)
@@ -69,6 +71,7 @@ def greedy(
     limit: int,
     forced: Sequence[int] = (),
     draft: Sequence[int] = (),
+    watch: Tensor | None = None,
 ) -> Decoded:
     """Return the answer that takes the likeliest token, again and again.
 
@@ -81,8 +84,9 @@ def greedy(
         limit: The most tokens in an answer, forced ones included.
         forced: Tokens that the answer begins with, whatever the model thinks.
         draft: Tokens that probably follow; the answer does not depend on them.
+        watch: Heads of the cross attention to note, (A, 2), layer and head.
     """
-    state = decoder.begin(cross)
+    state = decoder.begin(cross, watch=watch)
     draft = draft[: max(0, limit - len(forced))]
     given = [*forced, *draft]
     hidden = decoder.hidden(torch.tensor([[*prompt, *given]]), state)[0]
@@ -103,18 +107,24 @@ def greedy(
     state.crop(len(prompt) + kept)
 
     # 2) go on alone
+    answer = Decoded(tokens, logprobs, start_logits, is_complete=False)
     while len(tokens) < limit:
         token = int(row.argmax())
         logprobs.append(row[token].item())
         if token == stop:
-            return Decoded(tokens, logprobs, start_logits)
+            answer.is_complete = True
+            break
         tokens.append(token)
         if loop := repetition(tokens):
-            kept = max(len(forced), len(tokens) - loop)
-            return Decoded(tokens[:kept], logprobs, start_logits, looped=True)
+            del tokens[max(len(forced), len(tokens) - loop) :]
+            answer.is_complete = answer.looped = True
+            break
         hidden = decoder.hidden(torch.tensor([[token]]), state)[0, -1]
         row = filters.apply(decoder.logits(hidden), first=False)
-    return Decoded(tokens, logprobs, start_logits, is_complete=False)
+    if watch is not None:
+        # The row before a token is the one that chose it.
+        answer.attention = state.attention[:, len(prompt) - 1 :][:, : len(tokens)]
+    return answer
 
 
 def beam_search(

@@ -7,23 +7,25 @@
 Everything that belongs to the utterance lives here and ends with it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from engine.api import Hypothesis, Mode, Samples, UtteranceOptions
-from engine.config import EngineConfig
+from engine.api import Hypothesis, Mode, Samples, UtteranceOptions, Word
+from engine.config import EncodingConfig
 from engine.encoding import StreamingEncoder
 from engine.errors import TooLongError
-from engine.geometry import MAX_FRAMES, frames_of, samples_of
+from engine.geometry import FRAME_SAMPLES, MAX_FRAMES, frames_of, samples_of
 from engine.stability import LocalAgreement
-from engine.transcriber import Transcriber
+from engine.transcriber import Answer, Transcriber
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
 CLOSING_SILENCE_S = 1.0  # as good as the official padding to 30 s, at a tenth its cost
 PARTIAL_SILENCE_S = 0.34
-MAX_SAMPLES = samples_of(MAX_FRAMES / 50 - CLOSING_SILENCE_S)
+WITHHELD_FRAMES = 25  # half a second: words that the model looks for there may change
+MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
 
 
 @dataclass(slots=True)
@@ -43,13 +45,16 @@ class WhisperUtterance:
         decoder: TokenDecoder,
         transcriber: Transcriber,
         options: UtteranceOptions,
-        config: EngineConfig,
+        *,
+        encoding: EncodingConfig,
+        closing_silence_s: float = CLOSING_SILENCE_S,
     ) -> None:
+        self._closing_silence_s = closing_silence_s
         self._decoder = decoder
         self._transcriber = transcriber
         self._options = options
-        self._closing = Mode(config.encoding.closing)
-        self._encoding = StreamingEncoder(encoder, config.encoding)
+        self._closing = Mode(encoding.closing)
+        self._encoding = StreamingEncoder(encoder, encoding)
         self._cross = decoder.new_cross()
         self._num_samples = 0
         self._threads = {task: _Thread() for task in options.tasks}
@@ -58,8 +63,9 @@ class WhisperUtterance:
     def push(self, samples: Samples) -> None:
         """Add audio; encode the blocks that it completes."""
         total = self._num_samples + len(samples)
-        if total > MAX_SAMPLES:
-            raise TooLongError(total, MAX_SAMPLES)
+        room = MAX_FRAMES * FRAME_SAMPLES - samples_of(self._closing_silence_s)
+        if total > room:
+            raise TooLongError(total, room)
         self._num_samples = total
         self._final = None
         frames = self._encoding.push(torch.from_numpy(samples))
@@ -74,18 +80,12 @@ class WhisperUtterance:
 
     def _partial(self, task: str, cross: torch.Tensor) -> Hypothesis:
         thread = self._threads[task]
-        stable = thread.agreement.stable
-        answer = self._transcriber.answer(
-            cross,
-            task,
-            language=self._language(thread),
-            guess=thread.language,
-            heard_frames=frames_of(self._num_samples),
-            forced=stable,
-            draft=thread.agreement.newest[len(stable) :],
-        )
+        answer = self._answer(thread, task, cross)
         thread.language = answer.language
-        thread.agreement.update(answer.tokens if answer.is_speech else stable)
+        if answer.is_speech:
+            thread.agreement.update(
+                answer.tokens, num_sure=self._num_sure(answer.frames)
+            )
         stable_text = self._transcriber.text(thread.agreement.stable)
         return Hypothesis(
             task=task,
@@ -94,6 +94,13 @@ class WhisperUtterance:
             is_final=False,
             language=answer.language,
             mode=Mode.STREAMING,
+        )
+
+    def _num_sure(self, frames: Sequence[int]) -> int:
+        """Return how many leading tokens are about audio that lies far enough back."""
+        newest = self._num_samples // FRAME_SAMPLES - WITHHELD_FRAMES
+        return next(
+            (i for i, frame in enumerate(frames) if frame > newest), len(frames)
         )
 
     def final(self) -> list[Hypothesis]:
@@ -106,29 +113,22 @@ class WhisperUtterance:
     def _closed(self) -> tuple[Mode, torch.Tensor]:
         """Return the cross attention's keys and values of the closed segment."""
         if self._closing is Mode.EXACT:
-            frames = self._encoding.exact(CLOSING_SILENCE_S)
+            frames = self._encoding.exact(self._closing_silence_s)
             fresh = self._decoder.new_cross()
-            return Mode.EXACT, fresh.write(
-                self._decoder.project(frames), settle=len(frames)
-            )
-        frames = self._encoding.rest(CLOSING_SILENCE_S)
-        return Mode.STREAMING, self._cross.write(
-            self._decoder.project(frames), settle=0
-        )
+            cross = fresh.write(self._decoder.project(frames), settle=len(frames))
+        else:
+            frames = self._encoding.rest(self._closing_silence_s)
+            cross = self._cross.write(self._decoder.project(frames), settle=0)
+        return self._closing, cross
 
     def _close(self, task: str, cross: torch.Tensor, mode: Mode) -> Hypothesis:
         thread = self._threads[task]
-        stable = thread.agreement.stable
-        answer = self._transcriber.answer(
-            cross,
-            task,
-            language=self._language(thread),
-            guess=thread.language,
-            heard_frames=frames_of(self._num_samples),
-            forced=stable,
-            draft=thread.agreement.newest[len(stable) :],
-        )
-        text = answer.text or self._transcriber.text(stable)
+        answer = self._answer(thread, task, cross)
+        text = answer.text or self._transcriber.text(thread.agreement.stable)
+        words: tuple[Word, ...] = ()
+        if self._options.words:
+            heard = cross[:, :, :, : frames_of(self._num_samples)]
+            words = self._transcriber.words(heard, task, answer)
         return Hypothesis(
             task=task,
             text=text,
@@ -136,13 +136,22 @@ class WhisperUtterance:
             is_final=True,
             language=answer.language,
             mode=mode,
+            words=words,
         )
 
-    def _language(self, thread: _Thread) -> str | None:
-        """Return the language to use; once text is stable, it is settled, too."""
-        if thread.agreement.stable:
-            return thread.language
-        return self._options.language
+    def _answer(self, thread: _Thread, task: str, cross: torch.Tensor) -> Answer:
+        """Return the answer that goes on from what is stable."""
+        stable = thread.agreement.stable
+        return self._transcriber.answer(
+            cross,
+            task,
+            # Once text is stable, its language is, too.
+            language=thread.language if stable else self._options.language,
+            guess=thread.language,
+            heard_frames=frames_of(self._num_samples),
+            forced=stable,
+            draft=thread.agreement.newest[len(stable) :],
+        )
 
     def close(self) -> None:
         """Free the memory of the utterance."""

@@ -4,26 +4,33 @@ Loads a preset's weights, decides by measurement what to compute in, and opens
 utterances.  Who speaks when, and to whom an answer goes, the server knows.
 """
 
-import logging
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from engine.api import EngineInfo, UtteranceOptions
+from engine.api import EngineInfo, Hypothesis, Samples, UtteranceOptions
 from engine.config import EngineConfig
 from engine.errors import UnsupportedError
-from engine.geometry import MAX_FRAMES, N_MELS, WINDOW, samples_of
+from engine.geometry import (
+    ENCODER_RATE,
+    ENCODER_STRIDE,
+    FRAME_SAMPLES,
+    MAX_FRAMES,
+    N_MELS,
+    SAMPLE_RATE,
+    WINDOW,
+    samples_of,
+)
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
 from engine.transcriber import Transcriber
 from engine.weights import resolve
 from engine.whisper import TASKS, Whisper, load_whisper
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
-
-logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TRIALS = 5  # runs of each data type; the fastest counts
@@ -37,7 +44,7 @@ class LocalEngine:
         self._config = config
         dtype = str(whisper.model.dtype).removeprefix("torch.")
         threads = torch.get_num_threads()
-        left = min(MAX_FRAMES, round(config.encoding.left_context_s * 50))
+        left = min(MAX_FRAMES, round(config.encoding.left_context_s * ENCODER_RATE))
         self._encoder = BlockEncoder(whisper.model.model.encoder, left_frames=left)
         self._decoder = TokenDecoder(whisper.model)
         self._transcriber = Transcriber(whisper, self._decoder, beams=config.beams)
@@ -58,7 +65,8 @@ class LocalEngine:
         """
         torch.set_num_threads(config.threads or os.cpu_count() or 1)
         folder = config.weights or resolve("whisper", config)
-        return cls(*_load(folder, config.dtype), config)
+        whisper, why = _load(folder, config.dtype)
+        return cls(whisper, config, why=why)
 
     @property
     def info(self) -> EngineInfo:
@@ -79,16 +87,69 @@ class LocalEngine:
         for task in options.tasks:
             if task not in self._info.tasks:
                 raise UnsupportedError("task", task, self._info.tasks)
-        if options.language not in (None, *self._info.languages):
+        if options.language and options.language not in self._info.languages:
             raise UnsupportedError("language", options.language, self._info.languages)
 
     def open(self, options: UtteranceOptions) -> WhisperUtterance:
         """Begin an utterance."""
         self.check(options)
         return WhisperUtterance(
-            self._encoder, self._decoder, self._transcriber, options, self._config
+            self._encoder,
+            self._decoder,
+            self._transcriber,
+            options,
+            encoding=self._config.encoding,
         )
+
+    def hear(self, samples: Samples, options: UtteranceOptions) -> list[Hypothesis]:
+        """Return the answers to a whole clip as the official code computes them.
+
+        The clip is padded with silence to 30 s and encoded in one pass.  Of a longer
+        one, the part that fits is heard.
+        """
+        samples = samples[: MAX_FRAMES * FRAME_SAMPLES]
+        utterance = WhisperUtterance(
+            self._encoder,
+            self._decoder,
+            self._transcriber,
+            options,
+            encoding=replace(self._config.encoding, closing="exact"),
+            closing_silence_s=30.0 - len(samples) / SAMPLE_RATE,
+        )
+        utterance.push(samples)
+        return utterance.final()
 
     def close(self) -> None:
         """Free the model."""
         del self._encoder, self._decoder, self._transcriber
+
+
+def _load(folder: Path, dtype: str) -> tuple[Whisper, str]:
+    """Return the weights in the data type asked for, or in the faster one."""
+    if dtype != "auto":
+        return load_whisper(folder, DTYPES[dtype]), "as configured"
+    trials = {}
+    for name in DTYPES:
+        whisper = load_whisper(folder, DTYPES[name])
+        trials[name] = (_seconds(whisper), whisper)
+    fastest = min(trials, key=lambda name: trials[name][0])
+    figures = ", ".join(f"{name} {1000 * t:.0f} ms" for name, (t, _) in trials.items())
+    return trials[fastest][1], f"measured: {figures}"
+
+
+def _seconds(whisper: Whisper) -> float:
+    """Return what a block of audio and a step of decoding take together."""
+    encoder = BlockEncoder(whisper.model.model.encoder, left_frames=MAX_FRAMES)
+    decoder = TokenDecoder(whisper.model)
+    features = torch.zeros(4 * WINDOW * ENCODER_STRIDE, N_MELS)
+    taken = []
+    for _ in range(TRIALS):
+        begin = time.perf_counter()
+        cross = decoder.new_cross().write(
+            decoder.project(encoder.encode(features)), settle=0
+        )
+        state = decoder.begin(cross)
+        for token in whisper.vocabulary.prompt("en", TASKS[0]):
+            decoder.logits(decoder.hidden(torch.tensor([[token]]), state))
+        taken.append(time.perf_counter() - begin)
+    return min(taken)

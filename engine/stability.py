@@ -21,11 +21,17 @@ class LocalAgreement:
         self.stable: tuple[int, ...] = ()
         self.newest: tuple[int, ...] = ()
 
-    def update(self, tokens: Sequence[int]) -> None:
-        """Take the newest hypothesis; extend the stable prefix by what it confirms."""
+    def update(self, tokens: Sequence[int], *, num_sure: int) -> None:
+        """Take the newest hypothesis; extend the stable prefix by what it confirms.
+
+        Args:
+            tokens: The hypothesis; it begins with the stable prefix.
+            num_sure: How many of its first tokens may become stable at all; those
+                after may be about a word that is not spoken to its end.
+        """
         newest = tuple(tokens)
         assert newest[: len(self.stable)] == self.stable, "stable tokens not forced"
-        agreed = common_prefix(self.newest, newest)
+        agreed = min(common_prefix(self.newest, newest), num_sure)
         self.stable = newest[: max(agreed, len(self.stable))]
         self.newest = newest
 

@@ -7,8 +7,11 @@ How the frames were computed, and what was said before, its caller knows.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from engine.alignment import token_bounds, words
+from engine.api import Word
 from engine.decoding import Decoded, beam_search, greedy
 from engine.geometry import ENCODER_RATE
 from engine.whisper import Whisper
@@ -30,6 +33,8 @@ class Answer:
     language: str
     is_speech: bool
     """False where the model doubts that anyone spoke; then `text` is empty."""
+    frames: tuple[int, ...]
+    """The encoder frame that the model looked at most as it chose each token."""
 
 
 class Transcriber:
@@ -71,8 +76,29 @@ class Transcriber:
         text = self._vocabulary.text(decoded.tokens).strip()
         is_speech = self._is_speech(decoded, text)
         return Answer(
-            tuple(decoded.tokens), text if is_speech else "", asked, is_speech
+            tokens=tuple(decoded.tokens),
+            text=text if is_speech else "",
+            language=asked,
+            is_speech=is_speech,
+            frames=_frames(decoded),
         )
+
+    def words(self, cross: Tensor, task: str, answer: Answer) -> tuple[Word, ...]:
+        """Return where the words of an answer were spoken, by one more pass.
+
+        Args:
+            cross: Keys and values of the frames that hold audio, without silence
+                added to them.
+            task: What was answered.
+            answer: The answer.
+        """
+        if not answer.text:
+            return ()
+        prompt = self._vocabulary.prompt(answer.language, task)
+        state = self._decoder.begin(cross, watch=self._vocabulary.alignment_heads)
+        self._decoder.hidden(torch.tensor([[*prompt, *answer.tokens]]), state)
+        looked = state.attention[:, len(prompt) - 1 : -1]
+        return words(answer.tokens, token_bounds(looked), self._vocabulary.text)
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return what tokens say."""
@@ -110,6 +136,7 @@ class Transcriber:
             limit=limit,
             forced=forced,
             draft=draft,
+            watch=self._vocabulary.alignment_heads,
         )
 
     def _told_language(self, decoded: Decoded) -> str:
@@ -122,3 +149,9 @@ class Transcriber:
             return False
         silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
         return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB
+
+
+def _frames(decoded: Decoded) -> tuple[int, ...]:
+    if decoded.attention is None:
+        return ()
+    return tuple(decoded.attention.mean(0).argmax(-1).tolist())

@@ -7,7 +7,7 @@ its modules hold the weights here, too.  Knows neither which token to choose nor
 what a token means.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -70,11 +70,22 @@ class Pass:
     past: list[tuple[Tensor, Tensor]]
     """Keys and values of the tokens so far, a pair a layer, each (B, H, N, K)."""
     num_tokens: int = 0
+    watched: dict[int, list[int]] = field(default_factory=dict)
+    """Heads of the cross attention to watch, by layer."""
+    looks: list[Tensor] = field(default_factory=list)
+    """Where the tokens of each call looked: (A, N, T), A the watched heads."""
 
     def crop(self, tokens: int) -> None:
         """Forget all but the first tokens."""
         self.past = [(k[:, :, :tokens], v[:, :, :tokens]) for k, v in self.past]
+        if self.watched:
+            self.looks = [self.attention[:, :tokens]]
         self.num_tokens = tokens
+
+    @property
+    def attention(self) -> Tensor:
+        """How much each token looked at each frame, by watched head: (A, N, T)."""
+        return torch.cat(self.looks, 1)
 
     def select(self, rows: Tensor) -> None:
         """Keep the rows of a batch, (B,), in that order; a row may come twice."""
@@ -116,9 +127,18 @@ class TokenDecoder:
         stacked = torch.stack(projected)
         return stacked.unflatten(-1, (self._heads, self._width)).transpose(2, 3)
 
-    def begin(self, cross: Tensor) -> Pass:
-        """Return a pass without tokens over frames' keys and values."""
-        return Pass(cross, [])
+    def begin(self, cross: Tensor, *, watch: Tensor | None = None) -> Pass:
+        """Return a pass without tokens over frames' keys and values.
+
+        Args:
+            cross: (layers, 2, H, T, K).
+            watch: Pairs of layer and head, (A, 2), whose attention to note; only
+                for batches of one.
+        """
+        watched: dict[int, list[int]] = {}
+        for layer, head in watch.tolist() if watch is not None else ():
+            watched.setdefault(layer, []).append(head)
+        return Pass(cross, [], watched=watched)
 
     @torch.inference_mode()
     def hidden(self, tokens: Tensor, state: Pass) -> Tensor:
@@ -136,6 +156,7 @@ class TokenDecoder:
         positions = self._decoder.embed_positions.weight[start : start + count]
         x = self._decoder.embed_tokens(tokens) + positions
         first = not state.past
+        looks: list[Tensor] = []
         for index, layer in enumerate(self._decoder.layers):
             past = None if first else state.past[index]
             mixed, pair = self._attend_tokens(
@@ -147,10 +168,15 @@ class TokenDecoder:
                 state.past[index] = pair
             x = x + mixed
             keys, values = state.cross[index]
-            x = x + self._attend_frames(
-                layer.encoder_attn, layer.encoder_attn_layer_norm(x), keys, values
+            query = self._split(
+                layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(x))
             )
+            if heads := state.watched.get(index):
+                looks.append(_attention(query[0, heads], keys[heads]))
+            x = x + self._attend_frames(layer.encoder_attn, query, keys, values)
             x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
+        if looks:
+            state.looks.append(torch.cat(looks))
         state.num_tokens += count
         return self._decoder.layer_norm(x)
 
@@ -158,40 +184,6 @@ class TokenDecoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the logits of hidden states (…, D): (…, V), float32."""
         return F.linear(hidden, self._head).float()
-
-    @torch.inference_mode()
-    def attention(self, tokens: Tensor, cross: Tensor, heads: Tensor) -> Tensor:
-        """Return where each token looked: probabilities of some heads over frames.
-
-        Args:
-            tokens: (N,), int64; the whole sequence with its prompt.
-            cross: (layers, 2, H, T, K).
-            heads: Pairs of layer and head, (A, 2).
-
-        Returns:
-            (A, N, T).
-        """
-        wanted: dict[int, list[int]] = {}
-        for layer_index, head in heads.tolist():
-            wanted.setdefault(layer_index, []).append(head)
-        found: list[Tensor] = []
-        x = self._decoder.embed_tokens(tokens[None])
-        x = x + self._decoder.embed_positions.weight[: len(tokens)]
-        for index, layer in enumerate(self._decoder.layers):
-            mixed, _ = self._attend_tokens(
-                layer.self_attn, layer.self_attn_layer_norm(x), None
-            )
-            x = x + mixed
-            keys, values = cross[index]
-            normed = layer.encoder_attn_layer_norm(x)
-            if index in wanted:
-                query = self._split(layer.encoder_attn.q_proj(normed))[0]
-                chosen = wanted[index]
-                scores = query[chosen] @ keys[chosen].transpose(1, 2)
-                found.append((scores.float() * self._width**-0.5).softmax(-1))
-            x = x + self._attend_frames(layer.encoder_attn, normed, keys, values)
-            x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
-        return torch.cat(found)
 
     def _split(self, x: Tensor) -> Tensor:
         """Return (B, N, D) as (B, H, N, K)."""
@@ -216,12 +208,18 @@ class TokenDecoder:
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         return attention.out_proj(mixed.transpose(1, 2).flatten(2)), (keys, values)
 
+    @staticmethod
     def _attend_frames(
-        self, attention: WhisperAttention, x: Tensor, keys: Tensor, values: Tensor
+        attention: WhisperAttention, query: Tensor, keys: Tensor, values: Tensor
     ) -> Tensor:
-        query = self._split(attention.q_proj(x))
-        shape = (len(x), *keys.shape)
+        shape = (len(query), *keys.shape)
         mixed = F.scaled_dot_product_attention(
             query, keys.expand(shape), values.expand(shape)
         )
         return attention.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def _attention(query: Tensor, keys: Tensor) -> Tensor:
+    """Return the probabilities (H, N, T) of queries (H, N, K) over keys (H, T, K)."""
+    scores = (query @ keys.transpose(1, 2)).float() * query.shape[-1] ** -0.5
+    return scores.softmax(-1)

@@ -19,7 +19,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.models.whisper.modeling_whisper import (
+    WhisperAttention,
+    WhisperEncoder,
+)
 
 from engine.geometry import ENCODER_STRIDE
 
@@ -142,7 +145,7 @@ class BlockEncoder:
 
     def _attend(
         self,
-        attention: torch.nn.Module,
+        attention: WhisperAttention,
         x: Tensor,
         cache: SlidingKeys | None,
         keep: int,

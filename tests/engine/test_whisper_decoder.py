@@ -67,6 +67,9 @@ def test_attention_is_that_of_the_official_heads(tiny_model, frames, tokens):
     tiny_model.set_attn_implementation("sdpa")
     decoder = TokenDecoder(tiny_model)
     heads = torch.tensor([[0, 1], [1, 2], [1, 3]])
-    actual = decoder.attention(tokens[0], cross_of(decoder, frames), heads)
+    state = decoder.begin(cross_of(decoder, frames), watch=heads)
+    for piece in tokens[:1].split([4, 1, 4], 1):
+        decoder.hidden(piece, state)
+    actual = state.attention
     expected = torch.stack([official[layer][0, head] for layer, head in heads])
     assert torch.allclose(actual, expected, atol=1e-5, rtol=0)

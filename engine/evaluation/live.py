@@ -1,0 +1,83 @@
+"""Run the server and its file client as a user does: as processes.
+
+The layers forbid the engine to import them; their commands are the interface.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from engine.errors import EngineError
+
+LISTENING = "listening on "
+START_S = 180.0  # loading and warming up, on a slow disk
+STOP_S = 30.0
+
+Event = dict[str, Any]
+"""A line of `salmonn-file --json -`."""
+
+
+class LiveError(EngineError):
+    """Raised when the server or a client of it fails."""
+
+
+@contextmanager
+def running_server(
+    *, config: Path | None = None, port: int = 0
+) -> Iterator[tuple[str, int]]:
+    """Run a server; yield its URL and its process id once it is ready.
+
+    Raises:
+        LiveError: If it ends before it is ready.
+    """
+    command = [sys.executable, "-m", "stream", "--port", str(port)]
+    if config:
+        command += ["--config", str(config)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout, "stdout is a pipe"
+    try:
+        line = server.stdout.readline().strip()
+        if not line.startswith(LISTENING):
+            raise LiveError(f"the server did not start (exit {server.wait(STOP_S)})")
+        yield line.removeprefix(LISTENING), server.pid
+    finally:
+        server.terminate()
+        server.wait(STOP_S)
+        server.stdout.close()
+
+
+def health(url: str) -> dict[str, Any]:
+    """Return what `/health` says of a server."""
+    with urlopen(url.replace("ws://", "http://") + "/health", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def stream_files(
+    url: str, files: Sequence[Path], *options: str
+) -> Iterator[tuple[str, Event]]:
+    """Stream files to a server, one after the other; yield file and event.
+
+    Args:
+        url: The server's.
+        files: What to stream.
+        options: Of `salmonn-file`, as `--fast`.
+
+    Raises:
+        LiveError: If the client fails.
+    """
+    command = [sys.executable, "-m", "clients.file", *map(str, files)]
+    command += ["--url", url, "--json", "-", *options]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert client.stdout, "stdout is a pipe"
+    with client.stdout as lines:
+        for line in lines:
+            event = json.loads(line)
+            yield event["file"], event
+    if code := client.wait(STOP_S):
+        raise LiveError(f"salmonn-file failed (exit {code})")
