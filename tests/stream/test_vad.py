@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from stream.audio import FRAME_BYTES, SAMPLE_RATE, Frame, Framer, to_pcm
+from stream.segmenter import Segmenter, SegmenterConfig, SegmentStarted
 from stream.vad import WebRtcVoiceDetector, flatness
 
 DEMO = Path(__file__).parents[2] / "demo"
@@ -80,6 +81,29 @@ def test_two_detectors_do_not_disturb_each_other(speech):
         expected = alone.is_voiced(frame)
         second.is_voiced(other)
         assert first.is_voiced(frame) == expected
+
+
+def starts(samples):
+    """Return the segments that start in `samples`, with all defaults."""
+    detector, segmenter = WebRtcVoiceDetector(), Segmenter(SegmenterConfig())
+    events = [
+        event
+        for frame in frames(samples)
+        for event in segmenter.push(frame, voiced=detector.is_voiced(frame))
+    ]
+    return [event for event in events if isinstance(event, SegmentStarted)]
+
+
+@pytest.mark.parametrize("dbfs", [-90, -60, -40, -30, -20, -10])
+def test_white_noise_that_sets_in_after_silence_starts_no_segment(dbfs):
+    silence = np.zeros(SAMPLE_RATE)
+    assert starts(np.concatenate([silence, white_noise(10, dbfs)])) == []
+
+
+def test_speech_starts_a_segment_with_its_first_sound(speech):
+    silence = np.zeros(SAMPLE_RATE)
+    first = starts(np.concatenate([silence, speech]))[0]
+    assert 0.7 * SAMPLE_RATE <= first.start <= 0.9 * SAMPLE_RATE  # its pre-roll
 
 
 def test_flatness_tells_a_tone_from_noise():
