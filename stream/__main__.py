@@ -1,0 +1,125 @@
+"""`salmonn-serve`: read the configuration, load the engine, serve.
+
+Exit status: 0 after a graceful stop, 1 if the engine or the port cannot be had, 2 if
+the command line or the configuration is wrong.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from engine.api import Engine, load
+from engine.config import EngineConfig
+from engine.errors import EngineError
+from stream.config import ServerConfig, read_config
+from stream.server import Server
+
+logger = logging.getLogger(__name__)
+
+FAILED, WRONG_USAGE = 1, 2
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        config = _configure(arguments)
+    except (ValueError, OSError) as exc:
+        return _complain(exc, WRONG_USAGE)
+    logging.basicConfig(
+        level=arguments.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # Its own words are a line a request; ours are a line a session.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logger.info("%s", config)
+    with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
+        try:
+            engine = thread.submit(load, config.engine).result()
+        except (EngineError, OSError) as exc:
+            return _complain(exc, FAILED)
+        try:
+            logger.info("%s", engine.info.description)
+            return asyncio.run(_serve(config, engine, thread))
+        finally:
+            thread.submit(engine.close).result()
+
+
+async def _serve(
+    config: ServerConfig, engine: Engine, thread: ThreadPoolExecutor
+) -> int:
+    try:
+        server = Server(config, engine, thread)
+    except ValueError as exc:
+        return _complain(exc, WRONG_USAGE)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    try:
+        await server.run(on_ready=_announce)
+    except OSError as exc:
+        return _complain(exc, FAILED)
+    return 0
+
+
+def _announce(address: str) -> None:
+    sys.stdout.write(f"listening on {address}\n")
+    sys.stdout.flush()
+
+
+def _complain(error: Exception, status: int) -> int:
+    sys.stderr.write(f"salmonn-serve: {error}\n")
+    return status
+
+
+def _configure(arguments: argparse.Namespace) -> ServerConfig:
+    """Return the configuration with what the command line changes in it.
+
+    Raises:
+        ValueError: If it is not what it should be.
+        OSError: If its file cannot be read.
+    """
+    config = read_config(arguments.config, os.environ)
+    engine = config.engine
+    if arguments.preset is not None:
+        engine = replace(engine, preset=arguments.preset)
+    auth = replace(
+        config.auth,
+        tls_cert=arguments.tls_cert or config.auth.tls_cert,
+        tls_key=arguments.tls_key or config.auth.tls_key,
+    )
+    return replace(
+        config,
+        host=config.host if arguments.host is None else arguments.host,
+        port=config.port if arguments.port is None else arguments.port,
+        engine=engine,
+        auth=auth,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    presets = get_args(get_type_hints(EngineConfig)["preset"])
+    parser = argparse.ArgumentParser(
+        prog="salmonn-serve", description="Serve live captions over WebSocket."
+    )
+    parser.add_argument("--port", type=int, help="0 takes a free one")
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0 is every one")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML")
+    parser.add_argument("--preset", choices=presets, help="which model")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM")
+    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

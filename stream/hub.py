@@ -1,0 +1,315 @@
+"""The live sessions of a process: feeds them, and drains them to both sides.
+
+Whatever wire protocol a connection speaks, it holds a `Stream` and calls the hub:
+audio goes into the session, its jobs to the worker, its events into the stream's
+log.  The hub knows no socket and no message format.
+
+    protocols ──push──▶ hub ──▶ session ──jobs──▶ worker
+        ▲                │         │                 │
+        └───── log ◀─────┴─events──┘◀────results─────┘
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine.api import Engine
+from stream.audio import SAMPLE_RATE
+from stream.auth import NOBODY
+from stream.config import ServerConfig
+from stream.errors import OverloadedError, ProtocolError, ShutdownError, StreamError
+from stream.events import Start, Started
+from stream.jobs import Result
+from stream.metrics import Metrics
+from stream.resume import EventLog, ForgottenError, SessionStore
+from stream.session import Session
+from stream.vad import VoiceDetector
+from stream.worker import SHOWN, Clock, Worker
+
+logger = logging.getLogger(__name__)
+
+NAME_BYTES = 16  # of randomness in a session's name, which is what lets it be resumed
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A session, its log, and the connection that it has or waits for."""
+
+    session: Session
+    log: EventLog
+    owner: str
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there are new events."""
+    progressed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the engine has taken audio."""
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when another connection takes over; each connection has its own."""
+
+    @property
+    def name(self) -> str:
+        """What a client resumes it by."""
+        return self.session.name
+
+
+class Hub:
+    """Opens, feeds, resumes and ends streams."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        engine: Engine,
+        worker: Worker,
+        metrics: Metrics,
+        detector: Callable[[], VoiceDetector],
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """Begin without sessions.
+
+        Args:
+            config: Of the server.
+            engine: Asked what it can do; the worker runs it.
+            worker: Takes jobs; hands its results to `deliver`.
+            metrics: Told how many sessions there are.
+            detector: Makes a voice detector for a session.
+            clock: Monotonic, in seconds.
+        """
+        self.config, self.engine = config, engine
+        self._worker, self.metrics = worker, metrics
+        self._detector, self._clock = detector, clock
+        limits = config.limits
+        self._store: SessionStore[Stream] = SessionStore(
+            keep_s=limits.resume_s, most=limits.max_sessions
+        )
+        self._connections: Counter[str] = Counter()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._is_stopping = False
+        self.is_ready = False
+
+    @property
+    def status(self) -> str:
+        """One of `warming up`, `ready`, `stopping`."""
+        if self._is_stopping:
+            return "stopping"
+        return "ready" if self.is_ready else "warming up"
+
+    @property
+    def num_connections(self) -> int:
+        """How many connections are open."""
+        return self._connections.total()
+
+    @property
+    def wait_s(self) -> float:
+        """How long the most neglected work has waited for the engine, in seconds."""
+        return self._worker.longest_wait()
+
+    @property
+    def streams(self) -> list[Stream]:
+        """All streams, those that wait for their client included."""
+        return self._store.sessions()
+
+    def admit(self, owner: str) -> None:
+        """Count a connection in; `leave` counts it out.
+
+        Raises:
+            OverloadedError: If there is no room for it.
+            ShutdownError: If the server is about to stop.
+        """
+        limits = self.config.limits
+        if self._connections.total() >= limits.max_sessions:
+            raise OverloadedError(f"all {limits.max_sessions} places are taken")
+        most = limits.max_sessions_per_token
+        if owner != NOBODY and self._connections[owner] >= most:
+            raise OverloadedError(f"a token may have {most} connections at once")
+        self._check_load()
+        self._connections[owner] += 1
+        self._emptied.clear()
+        self.metrics.connections.set(self._connections.total())
+
+    def leave(self, owner: str) -> None:
+        """Count a connection out."""
+        self._connections[owner] -= 1
+        if not self._connections[owner]:
+            del self._connections[owner]
+        if not self._connections:
+            self._emptied.set()
+        self.metrics.connections.set(self._connections.total())
+
+    def open(self, request: Start, owner: str) -> tuple[Stream, Started]:
+        """Begin a session, or go on with the one that the client names.
+
+        Raises:
+            StreamError: If the session cannot be had as it is wanted.
+        """
+        resume = request.resume
+        if resume and (found := self._store.find(resume.session, owner)):
+            try:
+                found.log.after(resume.seq)
+            except ForgottenError:  # the client sends its audio again from `settled`
+                found.superseded.set()
+                self._discard(found)
+            else:
+                return found, self._resume(found, request, resume.seq)
+        self._check_load()
+        session = Session(
+            secrets.token_urlsafe(NAME_BYTES),
+            request,
+            info=self.engine.info,
+            check=self.engine.check,
+            detector=self._detector(),
+            segmenter=self.config.segmenter,
+            max_s=self.config.limits.max_session_s,
+        )
+        stream = Stream(session, EventLog(session.seq), owner)
+        if given_up := self._store.add(stream):
+            self._free(given_up)
+        self._count()
+        return stream, session.started(seq=session.seq, resumed=False)
+
+    def push(self, stream: Stream, data: bytes) -> None:
+        """Hear a message of audio.
+
+        Raises:
+            StreamError: As `Session.push` does.
+        """
+        if not self._is_stopping:  # what is not accepted, the client sends elsewhere
+            try:
+                stream.session.push(data)
+            finally:
+                self._drain(stream)
+
+    def flush(self, stream: Stream) -> None:
+        """End the current segment."""
+        stream.session.flush()
+        self._drain(stream)
+
+    def end(self, stream: Stream) -> None:
+        """Hear no more."""
+        stream.session.end()
+        self._drain(stream)
+
+    def fail(self, stream: Stream, error: StreamError) -> None:
+        """End a session with an error; it cannot be resumed."""
+        stream.session.fail(error)
+        self._drain(stream)
+        self._discard(stream)
+
+    def backlog_s(self, stream: Stream) -> float:
+        """Return how much audio of a stream the engine has not heard, in seconds."""
+        return self._worker.backlog(stream.name) / SAMPLE_RATE
+
+    async def room(self, stream: Stream) -> None:
+        """Wait until the backlog of a stream is within its bound."""
+        while self.backlog_s(stream) > self.config.limits.max_backlog_s:
+            stream.progressed.clear()
+            await stream.progressed.wait()
+
+    def attach(self, stream: Stream) -> asyncio.Event:
+        """Give a stream a new connection, and take it from the one it had.
+
+        Returns:
+            What is set when the next connection does the same.
+        """
+        stream.superseded.set()
+        stream.superseded = asyncio.Event()
+        stream.changed.set()
+        self._store.attach(stream)
+        return stream.superseded
+
+    def detach(self, stream: Stream, superseded: asyncio.Event) -> None:
+        """Let a stream wait for its client, unless another connection has it."""
+        if stream.superseded is superseded:
+            self._store.detach(stream, self._clock())
+
+    def deliver(self, name: str, result: Result | None) -> None:
+        """Take a result of the worker, or the news that there is more room."""
+        stream = self._store.named(name)
+        if stream is None:
+            return
+        stream.progressed.set()
+        if result is not None:
+            stream.session.deliver(result)
+            self._drain(stream)
+
+    async def expire(self) -> None:
+        """Free, until cancelled, the sessions whose clients did not come back."""
+        while True:
+            await asyncio.sleep(self.config.limits.resume_s / 10)
+            for stream in self._store.expire(self._clock()):
+                self._free(stream)
+            self._count()
+
+    async def stop(self) -> None:
+        """End all streams; return when all clients have their finals, or too late."""
+        self._is_stopping = True
+        error = ShutdownError("the server stops; the session can be resumed elsewhere")
+        for stream in self.streams:
+            stream.session.end(error)
+            self._drain(stream)
+        drain_s = self.config.limits.drain_s
+        try:
+            async with asyncio.timeout(drain_s):
+                await self._emptied.wait()
+        except TimeoutError:
+            logger.warning("finals are missing after %.0f s; stopping anyway", drain_s)
+            for stream in self.streams:
+                self.fail(stream, error)
+
+    def _resume(self, stream: Stream, request: Start, seq: int) -> Started:
+        """Return the greeting of a client that comes back.
+
+        Raises:
+            ProtocolError: If it comes back with other wishes, or from the future.
+        """
+        wishes = (request.rate, request.encoding, request.channels, request.tasks)
+        began = stream.session.request
+        if wishes != (began.rate, began.encoding, began.channels, began.tasks):
+            raise ProtocolError(
+                "start: a resumed session keeps its rate, encoding, channels and tasks"
+            )
+        if seq > stream.session.seq:
+            raise ProtocolError(
+                f"start: resume.seq is {seq}; the last event is {stream.session.seq}"
+            )
+        return stream.session.started(seq=seq, resumed=True)
+
+    def _check_load(self) -> None:
+        """Refuse new work if there is already too much.
+
+        Raises:
+            OverloadedError: If work waits too long for the engine.
+            ShutdownError: If the server is about to stop.
+        """
+        if self._is_stopping:
+            raise ShutdownError("the server stops")
+        if not self.is_ready:
+            raise OverloadedError("the model is still warming up")
+        waited_s = self.wait_s
+        if waited_s > self.config.limits.max_wait_s:
+            raise OverloadedError(f"the engine is {waited_s:.1f} s behind")
+
+    def _drain(self, stream: Stream) -> None:
+        session = stream.session
+        for event in session.events():
+            stream.log.append(event)
+            stream.changed.set()
+        if jobs := session.jobs():
+            self._worker.add(session.name, jobs)
+
+    def _discard(self, stream: Stream) -> None:
+        self._store.remove(stream)
+        self._free(stream)
+        self._count()
+
+    def _free(self, stream: Stream) -> None:
+        logger.info("session %s freed", stream.name[:SHOWN])
+        self._worker.cancel(stream.name)
+        stream.progressed.set()
+
+    def _count(self) -> None:
+        self.metrics.sessions.set(len(self._store))

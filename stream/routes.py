@@ -1,0 +1,94 @@
+"""What the server answers at which address; refusals before a WebSocket is opened.
+
+GET /           what this is, and where its parts are
+GET /health     200 once the model has warmed up, 503 before and while stopping
+GET /metrics    Prometheus
+WS  /v1/stream  the native protocol
+"""
+
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from stream.auth import ForeignOriginError, authorize
+from stream.errors import StreamError, UnauthorizedError
+from stream.events import PROTOCOL_VERSION, Error
+from stream.hub import Hub
+from stream.metrics import CONTENT_TYPE
+from stream.protocols.native import NativeConnection
+
+STREAM_PATH = "/v1/stream"
+RETRY_S = 5  # what a refused client is told to wait, in seconds
+
+
+def build_app(hub: Hub) -> Starlette:
+    """Return the application of a server."""
+
+    async def index(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "name": "salmonn-live",
+                "version": version("salmonn-live"),
+                "protocol": PROTOCOL_VERSION,
+                "stream": STREAM_PATH,
+                "health": "/health",
+                "metrics": "/metrics",
+            }
+        )
+
+    async def health(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "status": hub.status,
+                "model": hub.engine.info.model,
+                "sessions": len(hub.streams),
+                "version": version("salmonn-live"),
+            },
+            status_code=200 if hub.status == "ready" else 503,
+        )
+
+    async def metrics(request: Request) -> Response:
+        return Response(hub.metrics.render(), media_type=CONTENT_TYPE)
+
+    async def stream(websocket: WebSocket) -> None:
+        try:
+            owner = authorize(websocket.headers, hub.config.auth)
+            hub.admit(owner)
+        except StreamError as exc:
+            hub.metrics.refused.labels(exc.code).inc()
+            await websocket.send_denial_response(_refusal(exc))
+            return
+        try:
+            await NativeConnection(websocket, hub, owner).run()
+        except WebSocketDisconnect:
+            pass  # it went before it was told anything
+        finally:
+            hub.leave(owner)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/health", health),
+            Route("/metrics", metrics),
+            WebSocketRoute(STREAM_PATH, stream),
+        ]
+    )
+
+
+def _refusal(error: StreamError) -> Response:
+    """Return the HTTP answer to a handshake that is not accepted."""
+    status, headers = 503, {"Retry-After": str(RETRY_S)}
+    if isinstance(error, ForeignOriginError):
+        status, headers = 403, {}
+    elif isinstance(error, UnauthorizedError):
+        status, headers = 401, {"WWW-Authenticate": "Bearer"}
+    body = Error(seq=0, code=error.code, message=str(error))
+    return JSONResponse(
+        {"type": body.type, "code": body.code, "message": body.message},
+        status_code=status,
+        headers=headers,
+    )

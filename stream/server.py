@@ -1,0 +1,184 @@
+"""One server: its port, its engine thread's coroutine, its beginning and its end.
+
+    bind ─▶ listen (/health 503) ─▶ warm up ─▶ ready ─▶ stop ─▶ finals ─▶ closed
+
+It serves HTTP and WebSocket on one port (docs/adr/0009-one-port.md) and knows
+neither messages nor sessions: those are the hub's.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
+
+import uvicorn
+
+from engine.api import Engine
+from stream.config import ServerConfig
+from stream.hub import Hub
+from stream.metrics import Metrics
+from stream.routes import build_app
+from stream.vad import VoiceDetector, WebRtcVoiceDetector
+from stream.websocket import WebSocketProtocol
+from stream.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+Announce = Callable[[str], None]
+"""Takes the address of the server."""
+
+BACKLOG = 128  # TCP connections that wait to be accepted; more are refused
+SEND_BUFFER_BYTES = 1 << 16
+"""In the kernel, for a client that is slow to read.  Its default grows to megabytes,
+behind which a client that has stopped reading would go unnoticed for minutes."""
+LEAVE_S = 2  # for connections that do not close by themselves
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, told by us when to stop, and telling us when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals to the command: uvicorn would drop all sessions at once."""
+        yield
+
+
+class Server:
+    """Serves one engine."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        engine: Engine,
+        thread: Executor,
+        *,
+        detector: Callable[[], VoiceDetector] | None = None,
+    ) -> None:
+        """Prepare; `run` serves.
+
+        Args:
+            config: How.
+            engine: Loaded, not warmed up.
+            thread: An executor with one thread, which alone calls the engine.
+            detector: Makes a voice detector for a session; WebRTC's by default.
+
+        Raises:
+            ValueError: If the configuration does not fit the engine.
+        """
+        config.check_engine(engine.info)
+        self._config = config
+        metrics = Metrics()
+        self._worker = Worker(engine, thread, metrics)
+        if detector is None:
+            mode = config.vad.mode
+
+            def detector() -> VoiceDetector:
+                return WebRtcVoiceDetector(mode)
+
+        self.hub = Hub(config, engine, self._worker, metrics, detector)
+        self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
+
+    async def run(
+        self, on_ready: Announce, *, on_listen: Announce | None = None
+    ) -> None:
+        """Serve until stopped; the last clients get their finals.
+
+        Args:
+            on_ready: Called once with the address when the model has warmed up.
+            on_listen: Called before that, when the port is open.
+
+        Raises:
+            OSError: If the port, or a file for TLS, cannot be had.
+        """
+        settings = self._uvicorn_config()
+        settings.load()
+        listener = _bind(self._config.host, self._config.port)
+        web = _Uvicorn(settings)
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(web.serve([listener]))
+            own = [
+                tasks.create_task(self._worker.run(self.hub.deliver)),
+                tasks.create_task(self.hub.expire()),
+            ]
+            await web.listens.wait()
+            if on_listen is not None:
+                on_listen(self._address(listener))
+            await self._worker.warm_up()
+            self.hub.is_ready = True
+            on_ready(self._address(listener))
+            await self._stopping.wait()
+            for server in web.servers:
+                server.close()
+            await self._drain()
+            web.should_exit = True
+            await serving
+            for task in own:
+                task.cancel()
+
+    def stop(self) -> None:
+        """Stop gracefully; called again, without waiting for finals."""
+        if self._stopping.is_set():
+            self._hurried.set()
+        self._stopping.set()
+
+    async def _drain(self) -> None:
+        draining = asyncio.create_task(self.hub.stop())
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait([draining, hurried], return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, hurried):
+            task.cancel()
+
+    def _uvicorn_config(self) -> uvicorn.Config:
+        limits, auth = self._config.limits, self._config.auth
+        return uvicorn.Config(
+            build_app(self.hub),
+            ws=WebSocketProtocol,
+            ws_max_size=limits.max_message_bytes,
+            ws_ping_interval=limits.ping_interval_s,
+            ws_ping_timeout=limits.ping_timeout_s,
+            ws_per_message_deflate=False,  # audio hardly shrinks; it costs memory
+            ssl_certfile=auth.tls_cert,
+            ssl_keyfile=auth.tls_key,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=LEAVE_S,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+        )
+
+    def _address(self, listener: socket.socket) -> str:
+        host, port = listener.getsockname()[:2]
+        scheme = "ws" if self._config.auth.tls_cert is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket at an address; `port` 0 takes a free one.
+
+    Raises:
+        OSError: If it cannot be had.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener

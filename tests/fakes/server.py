@@ -1,0 +1,140 @@
+"""A server in this process, on a free port, with the scripted engine behind it."""
+
+import asyncio
+import contextlib
+import json
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from urllib.error import HTTPError, URLError
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from stream.config import AuthConfig, LimitsConfig, ServerConfig
+from stream.events import Start, decode_server, encode
+from stream.server import Server
+from tests.fakes.driver import SEGMENTER
+from tests.fakes.engine import AnySound, ScriptedEngine
+
+DEADLINE_S = 20.0
+
+
+@dataclass
+class Running:
+    """A server that listens."""
+
+    server: Server
+    engine: ScriptedEngine
+    port: int
+    finished: asyncio.Task = field(repr=False, default=None)
+
+    @property
+    def hub(self):
+        return self.server.hub
+
+    def dial(self, **options) -> connect:
+        url = f"ws://127.0.0.1:{self.port}/v1/stream"
+        return connect(url, proxy=None, compression=None, **options)
+
+    async def until(self, condition):
+        """Ask for the server's health until a condition holds."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                await self.get("/health")
+
+    async def until_closed(self):
+        """Ask until nobody listens at the port."""
+        with contextlib.suppress(URLError):
+            await self.until(lambda: False)
+
+    async def get(self, path):
+        """Return the status and the body of an HTTP answer."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        return await asyncio.to_thread(_get, url)
+
+
+def _get(url):
+    try:
+        with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as exc:
+        return exc.code, exc.read().decode()
+
+
+@contextlib.asynccontextmanager
+async def running(*, engine=None, tokens=(), origins=(), warm=True, **limits):
+    """Serve until the block is left; `limits` are fields of `LimitsConfig`."""
+    engine = engine or ScriptedEngine()
+    config = ServerConfig(
+        port=0,
+        segmenter=SEGMENTER,
+        limits=replace(LimitsConfig(drain_s=5.0), **limits),
+        auth=AuthConfig(tokens=tuple(tokens), origins=tuple(origins)),
+    )
+    with ThreadPoolExecutor(1) as thread:
+        server = Server(config, engine, thread, detector=AnySound)
+        ready = asyncio.Queue()
+        serving = asyncio.create_task(
+            server.run(on_ready=ready.put_nowait, on_listen=ready.put_nowait)
+        )
+        addresses = [await ready.get()]
+        if warm:
+            addresses.append(await ready.get())
+        port = int(addresses[0].rpartition(":")[2])
+        try:
+            yield Running(server, engine, port, serving)
+        finally:
+            engine.free.set()
+            server.stop()
+            server.stop()
+            async with asyncio.timeout(DEADLINE_S):
+                await serving
+
+
+class Client:
+    """A client that remembers what it was told."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.events = []
+
+    async def start(self, **wishes):
+        await self.socket.send(encode(Start(**wishes)))
+        return await self.next()
+
+    async def say(self, text):
+        """Send a text message as it is, or a dictionary as JSON."""
+        await self.socket.send(text if isinstance(text, str) else json.dumps(text))
+
+    async def next(self):
+        async with asyncio.timeout(DEADLINE_S):
+            event = decode_server(await self.socket.recv())
+        self.events.append(event)
+        return event
+
+    async def until(self, kind):
+        while not isinstance(event := await self.next(), kind):
+            pass
+        return event
+
+    async def rest(self):
+        """Return all further events and the close code."""
+        events = []
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                events.append(await self.next())
+        return events, self.socket.close_code
+
+    async def finish(self, *audio):
+        """Send audio and `end`; return all further events and the close code."""
+        for message in audio:
+            await self.socket.send(message)
+        await self.say({"type": "end"})
+        return await self.rest()
+
+
+@contextlib.asynccontextmanager
+async def client_of(server, **options):
+    async with server.dial(**options) as socket:
+        yield Client(socket)
