@@ -32,7 +32,11 @@ def check(path: Path, size_bytes: int, sha256: str) -> None:
         raise WeightsError(f"{path} is missing")
     if (size := path.stat().st_size) != size_bytes:
         raise WeightsError(f"{path} has {size} bytes; expected {size_bytes}")
-    if (found := digest(path)) != sha256:
+    try:
+        found = digest(path)
+    except OSError as exc:
+        raise WeightsError(f"{path} cannot be read: {exc.strerror}") from exc
+    if found != sha256:
         raise WeightsError(f"{path} has SHA-256 {found[:16]}…; expected {sha256[:16]}…")
 
 
@@ -81,6 +85,8 @@ def _read(path: Path) -> tuple[dict[str, tuple[int, str]], str]:
         }
     except FileNotFoundError as exc:
         raise WeightsError(f"{path} is missing") from exc
+    except OSError as exc:
+        raise WeightsError(f"{path} cannot be read: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise WeightsError(f"{path} is not a list of files with their SHA-256") from exc
     if found != FORMAT:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_a_file_cut_short_is_told_by_its_size(folder):
 def test_a_file_that_is_gone_is_named(folder):
     (folder / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"config\.json is missing"):
+        manifest.verify(folder, NEEDED)
+
+
+@pytest.mark.parametrize("name", [manifest.NAME, "config.json"])
+def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch, name):
+    open_file = Path.open
+
+    def refuse(path, *args, **options):
+        if path.name == name:
+            raise PermissionError(13, "Permission denied")
+        return open_file(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WeightsError, match=f"{name} cannot be read: Permission denied"):
         manifest.verify(folder, NEEDED)
 
 

