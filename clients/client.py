@@ -121,21 +121,21 @@ class Client:
     """
 
     def __init__(
-        self, url: str, start: Start, *, token: str | None, give_up_s: float | None
+        self, url: str, request: Start, *, token: str | None, give_up_s: float | None
     ) -> None:
         form = PcmFormat(
-            rate=start.rate, encoding=start.encoding, channels=start.channels
+            rate=request.rate, encoding=request.encoding, channels=request.channels
         )
         self._url = url
-        self._start = start
+        self.request = request
         self._token = token
         self._retry = Retry(give_up_s) if give_up_s is not None else None
         self._sample_bytes = form.sample_bytes
         self._replay = ReplayBuffer(
-            sample_bytes=form.sample_bytes, max_samples=MAX_HELD_S * start.rate
+            sample_bytes=form.sample_bytes, max_samples=MAX_HELD_S * request.rate
         )
         self._receipts = Receipts()
-        self._times = SendTimes(rate=start.rate)
+        self._times = SendTimes(rate=request.rate)
         self._arrivals: deque[Arrival] = deque()
         self._changed = asyncio.Condition()  # guards all that follows, and the above
         self._is_ending = False
@@ -181,7 +181,7 @@ class Client:
                 f"{len(pcm)} bytes are not whole samples of {self._sample_bytes}"
             )
         spoken_s = time.monotonic()
-        step = self._start.rate * self._sample_bytes  # one second
+        step = self.request.rate * self._sample_bytes  # one second
         for first in range(0, len(pcm), step):
             piece = pcm[first : first + step]
             async with self._changed:
@@ -263,7 +263,7 @@ class Client:
             await self._write_all(wire)
 
     async def _write_all(self, wire: Wire) -> None:
-        max_samples = int(MESSAGE_S * self._start.rate)
+        max_samples = int(MESSAGE_S * self.request.rate)
         while True:
             async with self._changed:
                 await self._changed.wait_for(
@@ -310,7 +310,7 @@ class Client:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 with suppress(DroppedError):  # `receive` says why
-                    await wire.send(replace(self._start, resume=resume))
+                    await wire.send(replace(self.request, resume=resume))
                 event = await wire.receive()
             await self._begin(event, is_resumption=resume is not None)
         except TimeoutError as exc:

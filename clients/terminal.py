@@ -100,8 +100,8 @@ class LivePrinter:
                 for key in gone:
                     del self._partials[key]
                 lasting = Text(failure(event), style="red")
-        # Printing draws the bottom anew, below what is printed.
-        self._live.update(self._bottom(), refresh=lasting is None)
+        # First, since printing draws the bottom again as it was drawn last.
+        self._live.update(self._bottom(), refresh=True)
         if lasting is not None:
             self._live.console.print(lasting)
 

@@ -18,6 +18,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from stream.audio import ENCODINGS
 from stream.events import (
     PROTOCOL_VERSION,
     End,
@@ -66,12 +67,16 @@ class ScriptedSession:
     speech: bytearray = field(default_factory=bytearray)
     log: list[ServerEvent] = field(default_factory=list)
 
+    @property
+    def sample_bytes(self) -> int:
+        return ENCODINGS[self.start.encoding].size_bytes * self.start.channels
+
     def push(self, pcm: bytes) -> None:
-        size = self.start.rate * SAMPLE_BYTES
+        size = self.start.rate * self.sample_bytes
         while pcm:
             taken, pcm = pcm[: size - len(self.speech)], pcm[size - len(self.speech) :]
             self.speech += taken
-            self.accepted += len(taken) // SAMPLE_BYTES
+            self.accepted += len(taken) // self.sample_bytes
             if len(self.speech) == size:
                 self.finish_segment()
         self._log(Progress, accepted=self.accepted, settled=self.settled)
@@ -157,8 +162,12 @@ class ScriptedServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.close()
+        self.close()
         await self._server.wait_closed()
+
+    def close(self) -> None:
+        """Take no connection more, and end those there are."""
+        self._server.close()
 
     @property
     def url(self) -> str:

@@ -158,7 +158,7 @@ async def test_a_server_that_stays_away_is_given_up():
         url = server.url
         async with connect(url, rate=RATE, give_up_s=0.2) as client:
             await client.send(noise(4000))
-            server._server.close()
+            server.close()
             with pytest.raises(DroppedError, match=r"gave up after 0\.2 s"):
                 async for _ in client:
                     pass
