@@ -77,15 +77,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = PRESETS[arguments.preset]
     chosen = [p for p in parts.values() if arguments.part in (p.name, "all")]
     cache = cache_folder()
-    if not (arguments.list or arguments.verify):
-        try:
+    try:
+        if not (arguments.list or arguments.verify):
             _fetch(chosen, cache, arguments.source)
-        except WeightsError as exc:
-            sys.stderr.write(f"salmonn-weights: {exc}\n")
-            return 1
-    listed = list(parts.values()) if arguments.list else chosen
-    states = [store.look(part, cache) for part in listed]
-    _tell(states, cache, arguments.json)
+        listed = list(parts.values()) if arguments.list else chosen
+        states = [store.look(part, cache) for part in listed]
+        _tell(states, cache, arguments.json)
+    except (WeightsError, OSError) as exc:
+        sys.stderr.write(f"salmonn-weights: {exc}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("salmonn-weights: interrupted; what was fetched is kept\n")
+        return 1
     return int(not arguments.list and any(s.state != "ready" for s in states))
 
 

@@ -157,6 +157,22 @@ def test_json_says_the_same(cache, tmp_path, capsys):
     assert json.loads((tmp_path / "facts.json").read_text()) == facts
 
 
+def test_a_file_of_facts_that_cannot_be_written_is_named(cache, tmp_path, capsys):
+    assert main(["--list", "--json", str(tmp_path)]) == 1
+    assert f"Is a directory: '{tmp_path}'" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_says_so(cache, capsys, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "prepare", interrupted)
+    assert main([]) == 1
+    assert capsys.readouterr().err == (
+        "salmonn-weights: interrupted; what was fetched is kept\n"
+    )
+
+
 @pytest.mark.parametrize(
     "wrong", [["--part", "beats"], ["--source", "nowhere"], ["--list", "--verify"]]
 )
