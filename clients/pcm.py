@@ -16,6 +16,10 @@ from clients.errors import AudioSourceError
 from stream.audio import SAMPLE_RATE, PcmFormat
 from stream.errors import AudioFormatError
 
+READ_SAMPLES = 16_384
+"""How much is read at once, whatever is wanted: libsndfile 1.2 decodes the last
+samples of some Opus files differently when they are asked for in other amounts."""
+
 
 def to_wire(samples: NDArray[Any]) -> bytes:
     """Return an array as s16le.
@@ -77,9 +81,17 @@ class AudioFile:
         Raises:
             AudioSourceError: If the file is damaged further on.
         """
+        step = piece_samples * self.format.sample_bytes
+        left = b""
         with self._file as file:
-            while len(samples := self._read(file, piece_samples)):
-                yield to_wire(samples)
+            while len(samples := self._read(file, READ_SAMPLES)):
+                left += to_wire(samples)
+                whole = len(left) - len(left) % step
+                for first in range(0, whole, step):
+                    yield left[first : first + step]
+                left = left[whole:]
+        if left:
+            yield left
 
     def _read(self, file: soundfile.SoundFile, num: int) -> NDArray[np.float32]:
         # As floats: libsndfile does not scale a file of floats that is read as

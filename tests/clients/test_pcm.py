@@ -87,11 +87,13 @@ def test_a_file_is_sent_with_its_rate_and_channels(tmp_path, suffix, subtype):
     np.testing.assert_allclose(sent, samples, atol=2 / 256)
 
 
-def test_the_size_of_the_pieces_does_not_change_the_audio():
-    whole = b"".join(AudioFile(DEMO / "jfk.ogg").pieces(10**6))
-    pieces = b"".join(AudioFile(DEMO / "jfk.ogg").pieces(777))
-    assert whole == pieces
-    assert len(whole) == 2 * 176_000
+@pytest.mark.parametrize("name", ["jfk.ogg", "crow.ogg", "guitar.ogg"])
+@pytest.mark.parametrize("piece_samples", [640, 777, 20_000])
+def test_the_size_of_the_pieces_does_not_change_the_audio(name, piece_samples):
+    whole = b"".join(AudioFile(DEMO / name).pieces(10**6))
+    *pieces, last = AudioFile(DEMO / name).pieces(piece_samples)
+    assert {len(piece) for piece in pieces} <= {2 * piece_samples}
+    assert b"".join([*pieces, last]) == whole
 
 
 def test_a_file_that_is_no_audio_is_named(tmp_path):
