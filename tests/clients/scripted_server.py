@@ -5,6 +5,7 @@ the checksum of its audio: what is lost or doubled shows.
 """
 
 import asyncio
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,8 @@ class ScriptedServer:
         self.headers: list[Headers] = []
         self.paths: list[str] = []
         self.heard = asyncio.Event()
-        """Set once audio has arrived."""
+        """Set once audio has arrived, like the next, which threads wait for."""
+        self.heard_in_thread = threading.Event()
         self.audio = bytearray()
 
     async def __aenter__(self) -> Self:
@@ -223,6 +225,7 @@ class ScriptedServer:
             num_messages += 1
             if isinstance(message, bytes):
                 self.heard.set()
+                self.heard_in_thread.set()
                 self.audio += message
                 session.push(message)
             else:

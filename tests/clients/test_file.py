@@ -1,6 +1,4 @@
-import asyncio
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +8,15 @@ import soundfile
 from clients.file import FileSource, main
 from clients.pcm import AudioFile
 from tests.clients.scripted_server import ScriptedServer, expected_texts
+from tests.clients.threaded_server import threaded_server
 
 DEMO = Path(__file__).parents[2] / "demo"
 
 
 @pytest.fixture
 def server():
-    """A scripted server in a thread: the commands bring their own loop."""
-    server, ready, over = ScriptedServer(), threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        async with server:
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert ready.wait(10)
-    yield server
-    loop.call_soon_threadsafe(over.set)
-    thread.join()
-    loop.close()
+    with threaded_server() as server:
+        yield server
 
 
 @pytest.fixture
