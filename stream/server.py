@@ -178,7 +178,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         listener.bind(address)
-    except OSError:
+    except OSError as exc:
         listener.close()
-        raise
+        raise OSError(exc.errno, f"{host}:{port}: {exc.strerror}") from exc
     return listener

@@ -52,6 +52,16 @@ class _SupersededError(Exception):
     """The session goes on over another connection."""
 
 
+class _ConnectionLogger(logging.LoggerAdapter[logging.Logger]):
+    """Says which connection a line is about."""
+
+    def process(
+        self, msg: str, kwargs: MutableMapping[str, Any]
+    ) -> tuple[str, MutableMapping[str, Any]]:
+        assert self.extra is not None
+        return f"connection {self.extra['connection']}: {msg}", kwargs
+
+
 class NativeConnection:
     """One client of the native protocol."""
 
@@ -65,7 +75,7 @@ class NativeConnection:
         """
         self._websocket, self._hub, self._owner = websocket, hub, owner
         self._limits: LimitsConfig = hub.config.limits
-        self._logger = logging.LoggerAdapter(_log, {"connection": next(_numbers)})
+        self._logger = _ConnectionLogger(_log, {"connection": next(_numbers)})
         self._held_s = 0.0
 
     async def run(self) -> None:

@@ -6,18 +6,29 @@ import json
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from stream.config import AuthConfig, LimitsConfig, ServerConfig
-from stream.events import Start, decode_server, encode
+from stream.events import Final, Start, decode_server, encode
 from stream.server import Server
 from tests.fakes.driver import SEGMENTER
-from tests.fakes.engine import AnySound, ScriptedEngine
+from tests.fakes.engine import AnySound, ScriptedEngine, speak
 
 DEADLINE_S = 20.0
+TALK = speak(1, 2, 0, 0, 3, 0, 0)
+"""Two segments, "1 2" and "3", with pauses that end them."""
+
+
+def pieces(audio, size=3_200):
+    return [audio[i : i + size] for i in range(0, len(audio), size)]
+
+
+def finals(events):
+    """Return the texts of the finals among events."""
+    return [event.text for event in events if isinstance(event, Final)]
 
 
 @dataclass
@@ -45,7 +56,7 @@ class Running:
 
     async def until_closed(self):
         """Ask until nobody listens at the port."""
-        with contextlib.suppress(URLError):
+        with contextlib.suppress(OSError):
             await self.until(lambda: False)
 
     async def get(self, path):
@@ -63,25 +74,29 @@ def _get(url):
 
 
 @contextlib.asynccontextmanager
-async def running(*, engine=None, tokens=(), origins=(), warm=True, **limits):
+async def running(*, engine=None, auth=None, warm=True, **limits):
     """Serve until the block is left; `limits` are fields of `LimitsConfig`."""
     engine = engine or ScriptedEngine()
     config = ServerConfig(
         port=0,
         segmenter=SEGMENTER,
         limits=replace(LimitsConfig(drain_s=5.0), **limits),
-        auth=AuthConfig(tokens=tuple(tokens), origins=tuple(origins)),
+        auth=auth or AuthConfig(),
     )
     with ThreadPoolExecutor(1) as thread:
         server = Server(config, engine, thread, detector=AnySound)
-        ready = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        listening, ready = loop.create_future(), loop.create_future()
         serving = asyncio.create_task(
-            server.run(on_ready=ready.put_nowait, on_listen=ready.put_nowait)
+            server.run(on_ready=ready.set_result, on_listen=listening.set_result)
         )
-        addresses = [await ready.get()]
-        if warm:
-            addresses.append(await ready.get())
-        port = int(addresses[0].rpartition(":")[2])
+        await asyncio.wait(
+            [serving, ready if warm else listening],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if serving.done():
+            serving.result()
+        port = int(listening.result().rpartition(":")[2])
         try:
             yield Running(server, engine, port, serving)
         finally:

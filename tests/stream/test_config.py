@@ -1,0 +1,86 @@
+"""The server's configuration: read, checked, and named where it is wrong."""
+
+import pytest
+
+from engine.api import EngineInfo
+from stream.config import ServerConfig, read_config
+
+
+def read(tmp_path, text, environment=None):
+    path = tmp_path / "server.toml"
+    path.write_text(text)
+    return read_config(path, environment or {})
+
+
+def test_no_file_means_the_defaults():
+    assert read_config(None, {}) == ServerConfig()
+
+
+def test_every_table_is_read(tmp_path):
+    config = read(
+        tmp_path,
+        """
+        host = "0.0.0.0"
+        port = 0
+        [vad]
+        mode = 3
+        [segmenter]
+        hangover_ms = 700
+        [limits]
+        max_sessions = 4
+        resume_s = 5
+        [auth]
+        tokens = ["secret"]
+        origins = ["https://page"]
+        [engine]
+        dtype = "float32"
+        [engine.encoding]
+        block_windows = 2
+        """,
+    )
+    assert (config.host, config.port, config.vad.mode) == ("0.0.0.0", 0, 3)
+    assert config.segmenter.hangover_ms == 700
+    assert (config.limits.max_sessions, config.limits.resume_s) == (4, 5.0)
+    assert config.auth.tokens == ("secret",)
+    assert config.engine.encoding.block_windows == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prot = 1", "unknown key prot"),
+        ("[limits]\nmax_session = 1", "unknown key limits.max_session"),
+        ("[limits]\nmax_sessions = 0", "limits.max_sessions is 0; it must be above 0"),
+        ("[limits]\nresume_s = 'x'", "limits.resume_s is 'x'; expected a number"),
+        ("[vad]\nmode = 4", "vad.mode is 4; it must be 0 to 3"),
+        ("[segmenter]\ntail_ms = 5", "segmenter.tail_ms is 5"),
+        ("port = 65536", "port is 65536; it must be 0 to 65535"),
+        ("[auth]\ntls_cert = 'c'", "auth.tls_cert and auth.tls_key go together"),
+        ("[auth]\ntokens = ['']", "auth.tokens has an empty token"),
+        ("port = ", "Invalid value"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_and_key(tmp_path, text, message):
+    with pytest.raises(ValueError, match=r"server\.toml: ") as caught:
+        read(tmp_path, text)
+    assert message in str(caught.value)
+
+
+def test_tokens_of_the_environment_are_added(tmp_path):
+    environment = {"SALMONN_TOKENS": "two, three,"}
+    config = read(tmp_path, '[auth]\ntokens = ["one"]', environment)
+    assert config.auth.tokens == ("one", "two", "three")
+
+
+def info(max_samples):
+    return EngineInfo(
+        model="m", tasks=(), languages=(), max_samples=max_samples, description=""
+    )
+
+
+def test_segments_must_fit_the_engine():
+    config = ServerConfig()
+    longest = config.segmenter.max_segment_ms * 16
+    config.check_engine(info(longest))
+    with pytest.raises(ValueError, match=r"max_segment_ms is 28000; m hears"):
+        config.check_engine(info(longest - 1))

@@ -1,0 +1,102 @@
+"""Load, over loopback: who is let in, who is slowed, and who is not disturbed."""
+
+import asyncio
+import contextlib
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from stream.config import AuthConfig
+from tests.fakes.engine import speak
+from tests.fakes.server import DEADLINE_S, TALK, client_of, finals, pieces, running
+
+
+async def test_an_engine_that_is_far_behind_refuses_new_sessions():
+    async with (
+        running(max_wait_s=0.01) as server,
+        client_of(server) as busy,
+        client_of(server) as late,
+    ):
+        server.engine.free.clear()
+        await busy.start()
+        await busy.socket.send(speak(1, 2))
+        await asyncio.to_thread(server.engine.busy.wait, DEADLINE_S)
+        await busy.socket.send(speak(3, 4))
+        await server.until(lambda: server.hub.wait_s > 0.01)
+        error = await late.start()
+        assert error.code == "overloaded"
+        assert (await late.rest())[1] == 1013
+        with pytest.raises(InvalidStatus):
+            await server.dial()
+        server.engine.free.set()
+        _, code = await busy.finish()
+        assert code == 1000
+
+
+async def test_a_place_that_was_left_is_free_again():
+    async with running(max_sessions=1) as server:
+        for _ in range(3):
+            async with client_of(server) as client:
+                await client.start()
+                await client.finish(TALK)
+            await server.until(lambda: not server.hub.num_connections)
+
+
+async def test_a_token_has_a_limited_number_of_connections():
+    async with running(
+        auth=AuthConfig(tokens=("a", "b")), max_sessions_per_token=1
+    ) as server:
+        a, b = (
+            {"additional_headers": {"Authorization": f"Bearer {token}"}}
+            for token in "ab"
+        )
+        async with server.dial(**a), server.dial(**b):
+            with pytest.raises(InvalidStatus) as caught:
+                await server.dial(**a)
+            assert caught.value.response.status_code == 503
+
+
+async def test_a_client_that_sends_too_fast_is_slowed_and_loses_nothing():
+    spoken = [number + 20 for number in range(60)]
+    audio = speak(*[w for word in spoken for w in (word, 0)])
+    async with running(max_backlog_s=1.0, ping_timeout_s=2 * DEADLINE_S) as server:
+        async with client_of(server) as client:
+            await client.start(partials=False)
+            server.engine.free.clear()
+
+            async def send():
+                for piece in pieces(audio, 32_000):
+                    await client.socket.send(piece)
+
+            sending = asyncio.create_task(send())
+            assert await asyncio.to_thread(server.engine.busy.wait, DEADLINE_S)
+            (stream,) = server.hub.streams
+            await server.until(lambda: server.hub.backlog_s(stream) > 1.0)
+            for _ in range(10):
+                await server.get("/health")
+            assert server.hub.backlog_s(stream) < 3.0
+            server.engine.free.set()
+            await sending
+            events, code = await client.finish()
+        assert finals(events) == [str(word) for word in spoken]
+        assert code == 1000
+
+
+async def test_an_engine_that_stands_still_ends_the_flood_and_not_the_others():
+    async with (
+        running(max_backlog_s=0.5, ping_timeout_s=0.2) as server,
+        client_of(server) as client,
+        client_of(server) as other,
+    ):
+        await client.start()
+        await other.start()
+        await other.socket.send(speak(1))
+        server.engine.free.clear()
+        with contextlib.suppress(ConnectionClosed):
+            for piece in pieces(speak(*range(20, 60)), 16_000):
+                await client.socket.send(piece)
+        events, code = await client.rest()
+        assert (events[-1].code, code) == ("overloaded", 1013)
+        server.engine.free.set()
+        events, code = await other.finish(speak(2))
+        assert (finals(events), code) == (["1 2"], 1000)

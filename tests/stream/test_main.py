@@ -1,0 +1,110 @@
+"""The command, as a process: what it prints, and how it ends."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.fakes.engine import speak
+from tests.fakes.server import DEADLINE_S, Client, finals
+
+COMMAND = """
+import sys
+import stream.__main__ as command
+from engine.errors import WeightsError
+from tests.fakes.engine import ScriptedEngine
+
+def load(config):
+    if config.threads == 1:
+        raise WeightsError("model.safetensors is missing")
+    return ScriptedEngine()
+
+command.load = load
+sys.exit(command.main(sys.argv[1:]))
+"""
+
+
+@contextlib.asynccontextmanager
+async def process(*arguments):
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", COMMAND, *map(str, arguments)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            started.kill()
+        await started.communicate()
+
+
+async def outcome(*arguments):
+    """Return the exit status, and what was printed to both streams."""
+    async with process(*arguments) as started, asyncio.timeout(DEADLINE_S):
+        out, err = await started.communicate()
+    return started.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_says_where_it_listens_and_finishes_the_finals(number):
+    async with process("--port", "0") as started, asyncio.timeout(DEADLINE_S):
+        line = (await started.stdout.readline()).decode()
+        assert line.startswith("listening on ws://127.0.0.1:")
+        url = line.split()[-1]
+        async with connect(f"{url}/v1/stream", proxy=None) as socket_:
+            client = Client(socket_)
+            await client.start()
+            # WebRTC's detector listens here: this is no voice, and says nothing.
+            await client.socket.send(speak(1))
+            await client.say({"type": "flush"})
+            started.send_signal(number)
+            events, code = await client.rest()
+        assert finals(events) == []
+        assert (events[-1].code, code) == ("shutdown", 1001)
+        out, err = await started.communicate()
+        assert started.returncode == 0
+        assert out == b""
+        assert b"1001" in err
+
+
+async def test_an_unknown_key_is_named_and_nothing_is_begun(tmp_path):
+    path = tmp_path / "server.toml"
+    path.write_text("[limits]\nsessions = 3\n")
+    status, out, err = await outcome("--config", path)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"salmonn-serve: {path}: unknown key limits.sessions")
+    assert err.count("\n") == 1
+
+
+async def test_a_configuration_that_is_not_there_is_wrong_usage(tmp_path):
+    status, _, err = await outcome("--config", tmp_path / "none.toml")
+    assert status == 2
+    assert "No such file" in err
+
+
+async def test_an_unknown_preset_is_wrong_usage():
+    status, _, err = await outcome("--preset", "huge")
+    assert status == 2
+    assert "invalid choice: 'huge'" in err
+
+
+async def test_missing_weights_are_told_before_the_port_opens(tmp_path):
+    path = tmp_path / "server.toml"
+    path.write_text("[engine]\nthreads = 1\n")
+    status, out, err = await outcome("--config", path, "--log-level", "error")
+    assert (status, out) == (1, "")
+    assert err == "salmonn-serve: model.safetensors is missing\n"
+
+
+async def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, out, err = await outcome("--port", port, "--log-level", "error")
+    assert (status, out) == (1, "")
+    assert f"127.0.0.1:{port}" in err
+    assert "Address already in use" in err
