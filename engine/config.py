@@ -27,9 +27,9 @@ MAX_QUOTED = 80  # characters of foreign input that an error repeats
 class EncodingConfig:
     """How encoder frames are computed while audio arrives (docs/adr/0004)."""
 
-    block_windows: int = 1
+    block_windows: int = 2
     """New windows (of 0.34 s) in a block."""
-    right_windows: int = 1
+    right_windows: int = 2
     """Windows of right context, computed again with the next block."""
     left_context_s: float = 15.0
     """How far back a block attends."""

@@ -67,7 +67,7 @@ class StreamingEncoder:
         return self._encoder.encode(normalise(mel, peak))
 
     def _closed(self, silence_s: float) -> tuple[Tensor, float]:
-        """Return all features with silence behind them, an even number, and their peak."""
+        """Return all features, with silence behind them, and the peak of both."""
         ahead = self._log_mel.closing(samples_of(silence_s) // HOP * HOP)
         mel = torch.cat([self._mel, ahead])
         mel = mel[: len(mel) // ENCODER_STRIDE * ENCODER_STRIDE]

@@ -7,7 +7,6 @@
 Everything that belongs to the utterance lives here and ends with it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -83,9 +82,7 @@ class WhisperUtterance:
         answer = self._answer(thread, task, cross)
         thread.language = answer.language
         if answer.is_speech:
-            thread.agreement.update(
-                answer.tokens, num_sure=self._num_sure(answer.frames)
-            )
+            thread.agreement.update(answer.tokens, num_sure=self._num_sure(answer))
         stable_text = self._transcriber.text(thread.agreement.stable)
         return Hypothesis(
             task=task,
@@ -96,11 +93,12 @@ class WhisperUtterance:
             mode=Mode.STREAMING,
         )
 
-    def _num_sure(self, frames: Sequence[int]) -> int:
+    def _num_sure(self, answer: Answer) -> int:
         """Return how many leading tokens are about audio that lies far enough back."""
         newest = self._num_samples // FRAME_SAMPLES - WITHHELD_FRAMES
+        spoken = answer.frames[: answer.num_spoken]
         return next(
-            (i for i, frame in enumerate(frames) if frame > newest), len(frames)
+            (i for i, frame in enumerate(spoken) if frame > newest), len(spoken)
         )
 
     def final(self) -> list[Hypothesis]:

@@ -64,7 +64,7 @@ class LocalEngine:
             WeightsError: If a weight is missing or damaged.
         """
         torch.set_num_threads(config.threads or os.cpu_count() or 1)
-        folder = config.weights or resolve("whisper", config)
+        folder = resolve("whisper", config)
         whisper, why = _load(folder, config.dtype)
         return cls(whisper, config, why=why)
 

@@ -35,6 +35,8 @@ class Answer:
     """False where the model doubts that anyone spoke; then `text` is empty."""
     frames: tuple[int, ...]
     """The encoder frame that the model looked at most as it chose each token."""
+    num_spoken: int
+    """Tokens up to the last with a letter; marks behind it change with what follows."""
 
 
 class Transcriber:
@@ -81,6 +83,7 @@ class Transcriber:
             language=asked,
             is_speech=is_speech,
             frames=_frames(decoded),
+            num_spoken=self._num_spoken(decoded.tokens),
         )
 
     def words(self, cross: Tensor, task: str, answer: Answer) -> tuple[Word, ...]:
@@ -138,6 +141,12 @@ class Transcriber:
             draft=draft,
             watch=self._vocabulary.alignment_heads,
         )
+
+    def _num_spoken(self, tokens: list[int]) -> int:
+        for count in range(len(tokens), 0, -1):
+            if any(map(str.isalnum, self._vocabulary.text(tokens[count - 1 : count]))):
+                return count
+        return 0
 
     def _told_language(self, decoded: Decoded) -> str:
         languages = self._vocabulary.languages

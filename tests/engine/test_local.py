@@ -1,0 +1,117 @@
+import os
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from engine.api import Mode, UtteranceOptions, by_task
+from engine.config import EncodingConfig, EngineConfig
+from engine.errors import WeightsError
+from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
+from engine.local import LocalEngine
+from engine.weights import resolve
+from tests.engine_contract import EngineContract
+
+SPEECH = "demo/jfk.ogg"
+SPOKEN = (
+    "and so my fellow americans ask not what your country can do for you "
+    "ask what you can do for your country"
+)
+
+
+def bare(text):
+    """Return text without marks and capitals, which may differ."""
+    kept = (c for c in text.lower() if c.isalnum() or c == " ")
+    return "".join(kept)
+
+
+class TestTinyEngine(EngineContract):
+    """A random model finds words in noise; all else must hold for it, too."""
+
+    @pytest.fixture(params=["exact", "streaming"])
+    def engine(self, tiny_whisper, request):
+        encoding = EncodingConfig(closing=request.param)
+        return LocalEngine(tiny_whisper, EngineConfig(encoding=encoding), why="tiny")
+
+    @pytest.fixture
+    def audio(self):
+        return np.random.default_rng(1).normal(0, 0.2, 48_000).astype(np.float32)
+
+    @pytest.fixture
+    def other_audio(self):
+        time = np.arange(64_000, dtype=np.float32) / SAMPLE_RATE
+        return np.sin(3_000 * time**2)
+
+    # A random model has no idea of silence.
+    test_silence_has_no_words = None
+    test_an_utterance_of_nothing_has_no_words = None
+
+
+@pytest.fixture(scope="module")
+def real_engine():
+    try:
+        resolve("whisper", EngineConfig(), fetch=False)
+    except WeightsError as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no weights: {exc}")
+    threads = torch.get_num_threads()
+    engine = LocalEngine.load(EngineConfig(dtype="float32"))
+    yield engine
+    engine.close()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def speech():
+    samples, rate = soundfile.read(SPEECH, dtype="float32")
+    assert rate == SAMPLE_RATE
+    return samples
+
+
+@pytest.mark.end_to_end
+class TestRealEngine(EngineContract):
+    """Whisper itself, on a recorded voice."""
+
+    @pytest.fixture
+    def engine(self, real_engine):
+        return real_engine
+
+    @pytest.fixture
+    def audio(self, speech):
+        return speech[: 4 * SAMPLE_RATE]
+
+    @pytest.fixture
+    def other_audio(self, speech):
+        return speech[5 * SAMPLE_RATE :]
+
+    def test_a_whole_clip_is_heard_as_officially(self, engine, speech):
+        (hypothesis,) = engine.hear(speech, UtteranceOptions())
+        assert bare(hypothesis.text) == SPOKEN
+        assert hypothesis.language == "en"
+        assert hypothesis.mode is Mode.EXACT
+
+    def test_a_live_final_is_nearly_what_the_whole_clip_gives(self, engine, speech):
+        utterance = engine.open(UtteranceOptions(words=True))
+        for start in range(0, len(speech), WINDOW_SAMPLES):
+            utterance.push(speech[start : start + WINDOW_SAMPLES])
+            utterance.partial()
+        (final,) = utterance.final()
+        assert bare(final.text) == SPOKEN
+        starts = {bare(word.text): word.start / SAMPLE_RATE for word in final.words}
+        assert starts["americans"] == pytest.approx(1.6, abs=0.7)
+
+    def test_music_is_not_words(self, engine):
+        samples, _ = soundfile.read("demo/guitar.ogg", dtype="float32")
+        (hypothesis,) = engine.hear(samples, UtteranceOptions())
+        assert hypothesis.text == ""
+
+    def test_english_is_not_changed_by_translating_it(self, engine, speech):
+        answers = by_task(
+            engine.hear(speech, UtteranceOptions(tasks=engine.info.tasks))
+        )
+        assert "ask not" in answers["translate:en"].text
+
+    def test_an_engine_says_what_it_computes_in(self, engine):
+        assert "float32" in engine.info.description
