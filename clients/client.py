@@ -45,9 +45,13 @@ from stream.events import (
 
 logger = logging.getLogger(__name__)
 
-MAX_HELD_S = 120
+MAX_HELD_S = 120.0
 """Audio that is kept until it is settled.  Several times the longest segment: only a
-server far behind lets it fill, and then `send` waits for `settled` to move."""
+long outage or a server far behind lets it fill, and then `send` waits for `settled` to
+move."""
+UNPACED_HELD_S = 45.0
+"""The same for audio that comes faster than it is spoken: more than the longest
+segment, else nothing would ever settle; less than what a server lets wait (60 s)."""
 MAX_ARRIVALS = 256
 """Events that wait for their reader.  When it is full the client stops reading, and
 the server sees a slow reader."""
@@ -78,6 +82,7 @@ def connect(
     token: str | None = None,
     resume: bool = True,
     give_up_s: float = GIVE_UP_S,
+    max_held_s: float = MAX_HELD_S,
 ) -> "Client":
     """Return a client, to be entered with `async with`.
 
@@ -93,6 +98,8 @@ def connect(
         token: Sent as a bearer token, if there is one.
         resume: Whether to go on over a new connection when one is lost.
         give_up_s: For how long a lost connection is tried again.
+        max_held_s: How much unsettled audio is kept before `send` waits;
+            `UNPACED_HELD_S` for a recording that is sent as fast as it goes.
 
     Raises:
         ValueError: If the address is none.
@@ -111,6 +118,7 @@ def connect(
         ),
         token=token,
         give_up_s=give_up_s if resume else None,
+        max_held_s=max_held_s,
     )
 
 
@@ -121,7 +129,13 @@ class Client:
     """
 
     def __init__(
-        self, url: str, request: Start, *, token: str | None, give_up_s: float | None
+        self,
+        url: str,
+        request: Start,
+        *,
+        token: str | None = None,
+        give_up_s: float | None = GIVE_UP_S,
+        max_held_s: float = MAX_HELD_S,
     ) -> None:
         form = PcmFormat(
             rate=request.rate, encoding=request.encoding, channels=request.channels
@@ -132,7 +146,8 @@ class Client:
         self._retry = Retry(give_up_s) if give_up_s is not None else None
         self._sample_bytes = form.sample_bytes
         self._replay = ReplayBuffer(
-            sample_bytes=form.sample_bytes, max_samples=MAX_HELD_S * request.rate
+            sample_bytes=form.sample_bytes,
+            max_samples=round(max_held_s * request.rate),
         )
         self._receipts = Receipts()
         self._times = SendTimes(rate=request.rate)
@@ -181,7 +196,7 @@ class Client:
                 f"{len(pcm)} bytes are not whole samples of {self._sample_bytes}"
             )
         spoken_s = time.monotonic()
-        step = self.request.rate * self._sample_bytes  # one second
+        step = int(MESSAGE_S * self.request.rate) * self._sample_bytes
         for first in range(0, len(pcm), step):
             piece = pcm[first : first + step]
             async with self._changed:

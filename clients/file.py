@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+from clients.client import MAX_HELD_S, UNPACED_HELD_S
 from clients.errors import AudioSourceError
 from clients.options import Options, Outputs, add_options, read_options
 from clients.paced import paced, unpaced
@@ -33,6 +34,7 @@ class FileSource:
     def __init__(self, path: Path, *, fast: bool) -> None:
         self.name = str(path)
         self.is_live = not fast
+        self.max_held_s = UNPACED_HELD_S if fast else MAX_HELD_S
         self._file = AudioFile(path)
         self._is_stopped = False
 

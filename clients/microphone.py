@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clients.client import MAX_HELD_S
 from clients.errors import DeviceError
 from clients.inlet import Inlet
 from clients.options import Options, Outputs, add_options, checked, read_options
@@ -143,6 +144,7 @@ class MicrophoneSource:
         self.name = None
         self.format = audio
         self.is_live = True
+        self.max_held_s = MAX_HELD_S
         self.overflows = 0
         """How often the device said that it dropped some."""
         self._sd = sd

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from clients.client import Client, connect
+from clients.client import MAX_HELD_S, Client, connect
 from clients.errors import OutputError
 from clients.records import JsonPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
@@ -44,7 +44,7 @@ class Options:
     save: Path | None = None
     verbose: bool = False
 
-    def connect(self, audio: PcmFormat) -> Client:
+    def connect(self, audio: PcmFormat, *, max_held_s: float = MAX_HELD_S) -> Client:
         """Return a client for audio of a format, not yet connected."""
         return connect(
             self.url,
@@ -56,6 +56,7 @@ class Options:
             partials=self.partials,
             words=self.words,
             token=self.token,
+            max_held_s=max_held_s,
         )
 
 

@@ -38,6 +38,10 @@ class Source(Protocol):
     def is_live(self) -> bool:
         """Whether audio comes as it is spoken: only then do latencies mean anything."""
 
+    @property
+    def max_held_s(self) -> float:
+        """How much of it may be unsettled: less if it comes faster than spoken."""
+
     def pieces(self) -> AsyncIterator[bytes]:
         """Yield whole samples, to the end.
 
@@ -62,7 +66,7 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
     with ExitStack() as stack, stopped_by_signals(source.stop):
         printers = [_closing(stack, p) for p in outputs.printers(source.name)]
         async with (
-            options.connect(source.format) as client,
+            options.connect(source.format, max_held_s=source.max_held_s) as client,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(_feed(client, source))

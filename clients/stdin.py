@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 
+from clients.client import UNPACED_HELD_S
 from clients.errors import AudioSourceError
 from clients.inlet import Inlet
 from clients.options import Options, Outputs, add_options, read_options
@@ -45,6 +46,7 @@ class StdinSource:
         self.name = None
         self.format = audio
         self.is_live = True
+        self.max_held_s = UNPACED_HELD_S  # a recording may be at the other end
         self._inlet = inlet
         self._chunks = chunks
         self._start = start

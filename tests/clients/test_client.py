@@ -260,11 +260,10 @@ async def test_what_is_no_address_is_refused(url):
         connect(url)
 
 
-async def test_send_waits_until_the_server_settles_more(monkeypatch):
-    monkeypatch.setattr("clients.client.MAX_HELD_S", 1)
+async def test_send_waits_until_the_server_settles_more():
     async with (
         ScriptedServer() as server,
-        connect(server.url, rate=RATE) as client,
+        connect(server.url, rate=RATE, max_held_s=1) as client,
     ):
         await client.send(noise(7900))
         waiting = asyncio.create_task(client.send(noise(200)))

@@ -20,6 +20,7 @@ class ScriptedSource:
         self.name = "a.wav"
         self.format = PcmFormat(rate=8000)
         self.is_live = is_live
+        self.max_held_s = 60.0
         self.num_left = num_pieces
         self.stopped = asyncio.Event()
         self.spoken = asyncio.Event()
