@@ -38,8 +38,9 @@ class LimitsConfig:
     """Connections; the next one is refused."""
     max_sessions_per_token: int = 8
     """Connections of one owner."""
-    max_message_bytes: int = 2**20
-    """32 s of s16le at 16 kHz."""
+    max_message_bytes: int = 2**18
+    """8 s of s16le at 16 kHz.  A message is heard in one go, and no other client
+    meanwhile; the longest, 32 s of G.711, takes 60 ms."""
     max_session_s: float = 6 * 3600.0
     """Audio in one session."""
     max_backlog_s: float = 30.0

@@ -13,10 +13,11 @@ A conversation that continues one of another process begins at that one's `settl
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from engine.api import EngineInfo, Hypothesis, UtteranceOptions, by_task
+from engine.api import EngineInfo, UtteranceOptions
 from engine.errors import EngineError
+from stream.answers import PendingSegment
 from stream.audio import SAMPLE_RATE, Frame, PcmFormat, PcmReader
 from stream.errors import (
     LimitError,
@@ -28,19 +29,14 @@ from stream.events import (
     PROTOCOL_VERSION,
     Ended,
     Error,
-    Final,
-    Partial,
     Progress,
     ServerEvent,
     SpeechEnded,
     SpeechStarted,
     Start,
     Started,
-    Word,
 )
 from stream.jobs import (
-    Failed,
-    Finished,
     HearAudio,
     Heard,
     Job,
@@ -62,19 +58,6 @@ from stream.vad import VoiceDetector
 
 Check = Callable[[UtteranceOptions], None]
 """Raises `UnsupportedError` if the engine does not serve the options."""
-
-
-@dataclass(slots=True)
-class _Segment:
-    """A segment whose finals are not out."""
-
-    number: int
-    start: int
-    end: int | None = None
-    """None while it goes on."""
-    outcome: Finished | Failed | None = None
-    shown: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Text and stable length of the last partial of each task."""
 
 
 class Session:
@@ -134,7 +117,7 @@ class Session:
         self._segmenter, self._max_s = Segmenter(segmenter), max_s
         self._segments_before = resume.segment if resume else 0
         self.seq = resume.seq if resume else 0
-        self._pending: dict[int, _Segment] = {}
+        self._pending: dict[int, PendingSegment] = {}
         self._events: list[ServerEvent] = []
         self._jobs: list[Job] = []
         self._ending = self._flushed = False
@@ -181,9 +164,7 @@ class Session:
         self._settle()
         if self.accepted - self._reported >= self.request.rate:
             self._reported = self.accepted
-            self._say(
-                Progress(seq=self._next(), accepted=self.accepted, settled=self.settled)
-            )
+            self._say(Progress(seq=0, accepted=self.accepted, settled=self.settled))
 
     def flush(self) -> None:
         """End the current segment now."""
@@ -205,7 +186,7 @@ class Session:
         """End at once with an error; what the engine still answers is not told."""
         if not self.is_over:
             self.is_over = True
-            self._say(Error(seq=self._next(), code=error.code, message=str(error)))
+            self._say(Error(seq=0, code=error.code, message=str(error)))
 
     def deliver(self, result: Result) -> None:
         """Take what the engine answered about a segment."""
@@ -213,7 +194,8 @@ class Session:
         if segment is None or self.is_over:
             return
         if isinstance(result, Heard):
-            self._show(segment, result)
+            for partial in segment.partials(result):
+                self._say(partial)
             return
         segment.outcome = result
         self._settle()
@@ -239,13 +221,9 @@ class Session:
             number = self._segments_before + event.segment
             match event:
                 case SegmentStarted(start=start):
-                    segment = _Segment(number, self._offset + start)
+                    segment = PendingSegment(number, self._offset + start)
                     self._pending[number] = segment
-                    self._say(
-                        SpeechStarted(
-                            seq=self._next(), segment=number, start=segment.start
-                        )
-                    )
+                    self._say(SpeechStarted(seq=0, segment=number, start=segment.start))
                     self._jobs.append(
                         OpenUtterance(number, self._options, self.request.partials)
                     )
@@ -256,9 +234,7 @@ class Session:
                 case SegmentEnded(end=end):
                     self._pending[number].end = self._offset + end
                     self._say(
-                        SpeechEnded(
-                            seq=self._next(), segment=number, end=self._offset + end
-                        )
+                        SpeechEnded(seq=0, segment=number, end=self._offset + end)
                     )
                     self._ask(number, MakeFinal(number))
 
@@ -267,44 +243,26 @@ class Session:
         if self._pending[number].outcome is None:
             self._jobs.append(job)
 
-    def _show(self, segment: _Segment, result: Heard) -> None:
-        """Tell the partials that differ from those told before."""
-        for hypothesis in result.hypotheses:
-            shown = (hypothesis.text, hypothesis.stable)
-            if segment.shown.get(hypothesis.task, ("", 0)) == shown:
-                continue
-            segment.shown[hypothesis.task] = shown
-            self._say(
-                Partial(
-                    seq=self._next(),
-                    segment=segment.number,
-                    task=hypothesis.task,
-                    text=hypothesis.text,
-                    stable=hypothesis.stable,
-                    start=segment.start,
-                    end=segment.start + result.samples,
-                )
-            )
-
     def _settle(self) -> None:
         """Tell the finals that are next in order; move `settled` behind them."""
         while self._pending:
             segment = next(iter(self._pending.values()))
-            if segment.end is None or segment.outcome is None:
+            if not segment.is_answered:
                 break
             del self._pending[segment.number]
             before = self._settled
             self._move()
-            self._tell(segment, segment.end, segment.outcome, before)
+            for event in segment.finals(
+                self._options.tasks, before=before, after=self._settled
+            ):
+                self._say(event)
         self._move()
         if self._flushed and not self._pending and not self.is_over:
             if self._last_word:
                 self.fail(self._last_word)
                 return
             self.is_over = True
-            self._say(
-                Ended(seq=self._next(), accepted=self.accepted, settled=self.settled)
-            )
+            self._say(Ended(seq=0, accepted=self.accepted, settled=self.settled))
 
     def _move(self) -> None:
         """Bring `settled` up to date; it never goes back."""
@@ -318,55 +276,9 @@ class Session:
         settled = position * self.request.rate // SAMPLE_RATE
         self._settled = max(self._settled, min(settled, self.accepted))
 
-    def _tell(
-        self, segment: _Segment, end: int, outcome: Finished | Failed, before: int
-    ) -> None:
-        """Tell the finals of a segment; only with the last of them it is settled."""
-        if isinstance(outcome, Failed):
-            self._say(
-                Error(
-                    seq=self._next(),
-                    code=outcome.code,
-                    message=outcome.message,
-                    segment=segment.number,
-                )
-            )
-            return
-        hypotheses = by_task(outcome.hypotheses)
-        last = self._options.tasks[-1]
-        for task in self._options.tasks:
-            settled = self._settled if task == last else before
-            self._say(self._final(segment, end, hypotheses[task], settled))
-
-    def _final(
-        self, segment: _Segment, end: int, hypothesis: Hypothesis, settled: int
-    ) -> Final:
-        return Final(
-            seq=self._next(),
-            segment=segment.number,
-            task=hypothesis.task,
-            text=hypothesis.text,
-            start=segment.start,
-            end=end,
-            language=hypothesis.language,
-            mode=hypothesis.mode.value,
-            words=tuple(
-                Word(
-                    text=word.text,
-                    start=segment.start + word.start,
-                    end=segment.start + word.end,
-                )
-                for word in hypothesis.words
-            ),
-            settled=settled,
-        )
-
-    def _next(self) -> int:
-        self.seq += 1
-        return self.seq
-
     def _say(self, event: ServerEvent) -> None:
-        self._events.append(event)
+        self.seq += 1
+        self._events.append(replace(event, seq=self.seq))
 
 
 def _check_ranges(request: Start) -> None:

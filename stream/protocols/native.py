@@ -151,6 +151,8 @@ class NativeConnection:
                 message = await self._receive()
                 self._take(stream, message)
                 await self._hold(stream, reads_on=message.get(READS_ON, True))
+                # Messages at hand are received without a pause; others have a turn.
+                await asyncio.sleep(0)
         except StreamError as exc:
             self._hub.fail(stream, exc)  # the writer tells it, and closes
 

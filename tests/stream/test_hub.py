@@ -7,6 +7,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stream.config import AuthConfig
+from stream.events import Ended, Final
 from tests.fakes.engine import speak
 from tests.fakes.server import DEADLINE_S, TALK, client_of, finals, pieces, running
 
@@ -100,3 +101,30 @@ async def test_an_engine_that_stands_still_ends_the_flood_and_not_the_others():
         server.engine.free.set()
         events, code = await other.finish(speak(2))
         assert (finals(events), code) == (["1 2"], 1000)
+
+
+async def test_a_flood_of_silence_and_flushes_does_not_keep_others_waiting():
+    async with (
+        running() as server,
+        client_of(server) as flood,
+        client_of(server) as other,
+    ):
+        await flood.start()
+        await other.start()
+        flooding = asyncio.create_task(_flood(flood))
+        drained = asyncio.create_task(flood.until(Ended))
+        for number in range(20, 30):
+            await other.socket.send(speak(number, 0))
+            assert (await other.until(Final)).text == str(number)
+        _, code = await other.finish()
+        assert code == 1000
+        for task in (flooding, drained):
+            task.cancel()
+        flood.socket.transport.abort()
+
+
+async def _flood(client):
+    while True:
+        for _ in range(100):
+            await client.say({"type": "flush"})
+        await client.socket.send(bytes(200_000))
