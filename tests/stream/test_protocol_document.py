@@ -1,0 +1,55 @@
+"""docs/protocol.md names everything that the code knows, so neither can drift alone."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from stream.audio import ENCODINGS
+from stream.config import LimitsConfig
+from stream.errors import StreamError
+from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Resume
+from stream.resume import MOST_EVENTS
+
+TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
+EVENTS = [*CLIENT_EVENTS.values(), *SERVER_EVENTS.values()]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_every_event_and_field_is_documented(event):
+    assert f"| `{event.type}` |" in TEXT
+    for field in fields(event):
+        assert f"`{field.name}`" in TEXT
+
+
+@pytest.mark.parametrize("field", fields(Resume), ids=lambda field: field.name)
+def test_every_field_of_resume_is_documented(field):
+    assert f"| `{field.name}` |" in TEXT
+
+
+@pytest.mark.parametrize("error", StreamError.__subclasses__(), ids=lambda e: e.code)
+def test_every_error_is_documented_with_its_close_code(error):
+    assert f"| `{error.code}` | {error.close_code} |" in TEXT
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_every_encoding_is_documented(name):
+    assert f"`{name}`" in TEXT
+
+
+def test_the_limits_are_those_of_the_code():
+    limits = LimitsConfig()
+    for line in (
+        f"| a message | {limits.max_message_bytes:,} bytes |".replace(",", " "),
+        f"| from the handshake to `start` | {limits.start_timeout_s:g} s |",
+        f"| audio in a session | {limits.max_session_s / 3600:g} h |",
+        f"not heard | {limits.max_backlog_s:g} s | reading waits; "
+        f"at {2 * limits.max_backlog_s:g} s",
+        f"| {MOST_EVENTS:,} after partials".replace(",", " "),
+        f"| a client that reads nothing | {limits.send_timeout_s:g} s |",
+        f"| a session without a connection | {limits.resume_s:g} s |",
+        f"| connections | {limits.max_sessions}; ",
+        f"; {limits.max_sessions_per_token} a token | 503 |",
+        f"every {limits.ping_interval_s:g} s, {limits.ping_timeout_s:g} s to answer",
+    ):
+        assert line in TEXT
