@@ -55,7 +55,7 @@ segment, else nothing would ever settle; less than what a server lets wait (60 s
 MAX_ARRIVALS = 256
 """Events that wait for their reader.  When it is full the client stops reading, and
 the server sees a slow reader."""
-MESSAGE_S = 0.1
+MESSAGE_S, MESSAGE_BYTES = 0.1, 2**16
 """The longest audio message: what waits is sent in pieces of this size."""
 GIVE_UP_S = 30.0
 
@@ -145,6 +145,9 @@ class Client:
         self._token = token
         self._retry = Retry(give_up_s) if give_up_s is not None else None
         self._sample_bytes = form.sample_bytes
+        self._message_samples = min(
+            int(MESSAGE_S * request.rate), MESSAGE_BYTES // form.sample_bytes
+        )
         self._replay = ReplayBuffer(
             sample_bytes=form.sample_bytes,
             max_samples=round(max_held_s * request.rate),
@@ -196,7 +199,7 @@ class Client:
                 f"{len(pcm)} bytes are not whole samples of {self._sample_bytes}"
             )
         spoken_s = time.monotonic()
-        step = int(MESSAGE_S * self.request.rate) * self._sample_bytes
+        step = self._message_samples * self._sample_bytes
         for first in range(0, len(pcm), step):
             piece = pcm[first : first + step]
             async with self._changed:
@@ -278,13 +281,12 @@ class Client:
             await self._write_all(wire)
 
     async def _write_all(self, wire: Wire) -> None:
-        max_samples = int(MESSAGE_S * self.request.rate)
         while True:
             async with self._changed:
                 await self._changed.wait_for(
                     lambda: self._is_ending or not self._replay.is_sent
                 )
-                message = self._replay.take(max_samples)
+                message = self._replay.take(self._message_samples)
             if message is None:
                 await wire.send(End())
                 return
@@ -347,7 +349,6 @@ class Client:
         if is_resumption:
             self._replay.rewind(event.accepted)
         self._receipts.begin(event)
-        self._settle(event)
         await self._put(Arrival(event, None))
 
     async def _reconnect(self, failure: ClientError) -> Wire:

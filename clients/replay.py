@@ -166,7 +166,11 @@ class Receipts:
 
 
 def settled_by(event: ServerEvent) -> int | None:
-    """Return the position that an event settles; None if it says nothing of it."""
-    if isinstance(event, Started | Final | Progress | Ended):
+    """Return the position that an event settles; None if it says nothing of it.
+
+    A `started` does not count, though it names one: the finals before that position
+    may be among the events that follow it, and the connection may break before them.
+    """
+    if isinstance(event, Final | Progress | Ended):
         return event.settled
     return None

@@ -125,6 +125,12 @@ async def test_a_cut_loses_and_doubles_no_word(upwards, num_servers):
     await cut_anywhere([Cut(after_bytes, upwards)], num_servers, TASKS)
 
 
+async def test_finals_that_a_cut_kept_back_come_from_the_next_server():
+    # The third connection greets with what is settled, and breaks before the finals.
+    breaks = [Cut(1_000, upwards=False), Cut(1, False), Cut(350, False)]
+    await cut_anywhere(breaks, 2, TASKS[:1])
+
+
 def cuts(least_bytes: int) -> st.SearchStrategy[Cut]:
     early = st.integers(least_bytes, 8_000)
     late = st.integers(least_bytes, 200_000)

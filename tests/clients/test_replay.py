@@ -229,6 +229,7 @@ def test_a_segment_that_failed_counts_as_answered():
         (Progress(seq=1, accepted=9, settled=6), 6),
         (Ended(seq=1, accepted=9, settled=9), 9),
         (Error(seq=1, code="internal", message="", segment=1), None),
+        (started(resumed=True), None),
     ],
 )
 def test_what_each_event_settles(event, settled):
