@@ -147,6 +147,8 @@ class ScriptedServer:
         """Set once audio has arrived, like the next, which threads wait for."""
         self.heard_in_thread = threading.Event()
         self.audio = bytearray()
+        self.longest_bytes = 0
+        """Of all messages of audio."""
 
     async def __aenter__(self) -> Self:
         self._server: Server = await serve(
@@ -227,6 +229,7 @@ class ScriptedServer:
                 self.heard.set()
                 self.heard_in_thread.set()
                 self.audio += message
+                self.longest_bytes = max(self.longest_bytes, len(message))
                 session.push(message)
             else:
                 event = decode_client(message)

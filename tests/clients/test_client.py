@@ -243,6 +243,25 @@ async def test_what_is_not_the_protocol_is_an_error(greeting, problem):
             await run_session(server, b"")
 
 
+@pytest.mark.parametrize(
+    ("fields", "longest_bytes"),
+    [
+        ({"rate": 16_000}, 3200),
+        ({"rate": 192_000, "encoding": "f32le", "channels": 8}, 65_536),
+    ],
+    ids=["0.1 s", "64 KiB"],
+)
+async def test_audio_is_cut_into_messages_that_every_server_takes(
+    fields, longest_bytes
+):
+    async with ScriptedServer() as server, connect(server.url, **fields) as client:
+        await client.send(bytes(10**6))
+        await client.end()
+        async for _ in client:
+            pass
+    assert (len(server.audio), server.longest_bytes) == (10**6, longest_bytes)
+
+
 async def test_part_of_a_sample_is_refused_before_it_is_sent():
     async with ScriptedServer() as server, connect(server.url, channels=2) as client:
         with pytest.raises(ValueError, match="6 bytes are not whole samples of 4"):
