@@ -20,20 +20,43 @@ from engine.geometry import FRAME_SAMPLES
 SMOOTHING = 7  # frames of the median filter, odd
 
 
-def token_bounds(attention: Tensor) -> list[int]:
-    """Return where each token begins, and where the last one ends, in frames.
+def token_frames(attention: Tensor, prompt: int) -> list[int]:
+    """Return the frame that each token of an answer was heard at.
 
     Args:
-        attention: How much each of N tokens looked at each of T frames, (A, N, T).
+        attention: How much the tokens of prompt and answer looked at each frame,
+            (A, P + N, T); the last token's row may be left out.
+        prompt: P.
+
+    Returns:
+        A frame a token.
+    """
+    frames: list[int] = _scores(attention, prompt).argmax(-1).tolist()
+    return frames
+
+
+def token_bounds(attention: Tensor, prompt: int) -> list[int]:
+    """Return where each token begins, and where the last one ends, in frames.
+
+    Arguments as for `token_frames`.
 
     Returns:
         N + 1 frames, none before the one in front of it; the last is T.
     """
+    scores = _scores(attention, prompt)
+    return _best_bounds(scores - scores.mean())
+
+
+def _scores(attention: Tensor, prompt: int) -> NDArray[np.float32]:
+    """Return how much each token of an answer belongs to each frame, (N, T).
+
+    What all tokens look at, the prompt's among them, says nothing of any.  The row
+    before a token is the one that chose it.
+    """
     mean = attention.mean(1, keepdim=True)
     deviation = attention.std(1, correction=0, keepdim=True)
-    scores = (attention - mean) / (deviation + 1e-6)
-    smooth = _median(scores.mean(0).numpy())
-    return _best_bounds(smooth - smooth.mean())
+    scores = ((attention - mean) / (deviation + 1e-6)).mean(0)
+    return _median(scores[prompt - 1 : -1].numpy())
 
 
 def _median(scores: NDArray[np.float32]) -> NDArray[np.float32]:

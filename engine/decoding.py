@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from engine.guards import repetition
 from engine.whisper_decoder import TokenDecoder
-
-MAX_PERIOD = 24  # tokens; the longest phrase whose repetition is noticed
-MIN_LOOP_TOKENS = 12  # a repeated stretch shorter than this may be meant ("no no no")
-MIN_LOOP_TIMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,10 @@ class Decoded:
     start_logits: Tensor
     """Logits after the first token of the prompt, (V,)."""
     attention: Tensor | None = None
-    """Where the model looked as it chose each token: (A, N, T), A the watched heads."""
+    """Where prompt and answer looked: (A, P + N, T), A the watched heads.
+
+    The row before a token is the one that chose it.
+    """
     is_complete: bool = True
     """False if the limit, not the model, ended it."""
     looped: bool = field(default=False)
@@ -71,6 +71,7 @@ def greedy(
     limit: int,
     forced: Sequence[int] = (),
     draft: Sequence[int] = (),
+    barred: int | None = None,
     watch: Tensor | None = None,
 ) -> Decoded:
     """Return the answer that takes the likeliest token, again and again.
@@ -84,6 +85,7 @@ def greedy(
         limit: The most tokens in an answer, forced ones included.
         forced: Tokens that the answer begins with, whatever the model thinks.
         draft: Tokens that probably follow; the answer does not depend on them.
+        barred: A token that may not come right after the forced ones.
         watch: Heads of the cross attention to note, (A, 2), layer and head.
     """
     state = decoder.begin(cross, watch=watch)
@@ -95,6 +97,8 @@ def greedy(
     start_logits = decoder.logits(hidden[0])
     table = filters.apply(logits, first=False)
     table[0] = filters.apply(logits[0], first=True)
+    if barred is not None:
+        table[len(forced), barred] = -torch.inf
 
     # 1) keep the forced tokens, and of the draft what the model agrees with
     chosen = table.argmax(-1).tolist()
@@ -122,8 +126,7 @@ def greedy(
         hidden = decoder.hidden(torch.tensor([[token]]), state)[0, -1]
         row = filters.apply(decoder.logits(hidden), first=False)
     if watch is not None:
-        # The row before a token is the one that chose it.
-        answer.attention = state.attention[:, len(prompt) - 1 :][:, : len(tokens)]
+        answer.attention = state.attention[:, : len(prompt) + len(tokens)]
     return answer
 
 
@@ -183,20 +186,3 @@ def beam_search(
     for beam in open_beams:
         beam.is_complete = False
     return max(done or open_beams, key=lambda beam: beam.mean_logprob)
-
-
-def repetition(tokens: Sequence[int]) -> int:
-    """Return how many tokens at the end only repeat what stands before them.
-
-    A phrase said `MIN_LOOP_TIMES` times in a row is a loop; all but its first
-    saying are to be cut.  Zero means none.
-    """
-    for period in range(1, MAX_PERIOD + 1):
-        times = max(MIN_LOOP_TIMES, -(-MIN_LOOP_TOKENS // period))
-        span = period * times
-        if len(tokens) < span:
-            continue
-        tail = list(tokens[-span:])
-        if tail == tail[:period] * times:
-            return span - period
-    return 0

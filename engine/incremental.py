@@ -17,13 +17,14 @@ from engine.encoding import StreamingEncoder
 from engine.errors import TooLongError
 from engine.geometry import FRAME_SAMPLES, MAX_FRAMES, frames_of, samples_of
 from engine.stability import LocalAgreement
-from engine.transcriber import Answer, Transcriber
+from engine.transcriber import Answer, Question, Transcriber
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
 CLOSING_SILENCE_S = 1.0  # as good as the official padding to 30 s, at a tenth its cost
 PARTIAL_SILENCE_S = 0.34
 WITHHELD_FRAMES = 25  # half a second: words that the model looks for there may change
+MAX_NEW_TOKENS = 12  # of a partial, behind the last one's; a lost model stops there
 MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
 
 
@@ -79,7 +80,7 @@ class WhisperUtterance:
 
     def _partial(self, task: str, cross: torch.Tensor) -> Hypothesis:
         thread = self._threads[task]
-        answer = self._answer(thread, task, cross)
+        answer = self._answer(thread, task, cross, max_new=MAX_NEW_TOKENS)
         thread.language = answer.language
         if answer.is_speech:
             thread.agreement.update(answer.tokens, num_sure=self._num_sure(answer))
@@ -137,18 +138,28 @@ class WhisperUtterance:
             words=words,
         )
 
-    def _answer(self, thread: _Thread, task: str, cross: torch.Tensor) -> Answer:
+    def _answer(
+        self,
+        thread: _Thread,
+        task: str,
+        cross: torch.Tensor,
+        *,
+        max_new: int | None = None,
+    ) -> Answer:
         """Return the answer that goes on from what is stable."""
         stable = thread.agreement.stable
         return self._transcriber.answer(
-            cross,
-            task,
-            # Once text is stable, its language is, too.
-            language=thread.language if stable else self._options.language,
-            guess=thread.language,
-            heard_frames=frames_of(self._num_samples),
-            forced=stable,
-            draft=thread.agreement.newest[len(stable) :],
+            Question(
+                cross=cross,
+                task=task,
+                # Once text is stable, its language is, too.
+                language=thread.language if stable else self._options.language,
+                guess=thread.language,
+                heard_frames=frames_of(self._num_samples),
+                forced=stable,
+                draft=thread.agreement.newest[len(stable) :],
+                max_new=max_new,
+            )
         )
 
     def close(self) -> None:

@@ -5,16 +5,17 @@ How the frames were computed, and what was said before, its caller knows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from engine.alignment import token_bounds, words
+from engine.alignment import token_bounds, token_frames, words
 from engine.api import Word
 from engine.decoding import Decoded, beam_search, greedy
 from engine.geometry import ENCODER_RATE
-from engine.whisper import Whisper
+from engine.guards import misplaced
+from engine.whisper import TRANSCRIBE, Whisper
 from engine.whisper_decoder import TokenDecoder
 
 TOKENS_PER_S = 12  # the fastest speech of the data sets needs 8
@@ -39,6 +40,28 @@ class Answer:
     """Tokens up to the last with a letter; marks behind it change with what follows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked about which frames, and what is known already."""
+
+    cross: Tensor
+    """Keys and values of the frames, (layers, 2, H, T, K)."""
+    task: str
+    """One of `engine.whisper.TASKS`."""
+    language: str | None
+    """Code of the spoken language; None lets the model tell."""
+    guess: str = "en"
+    """What to try first where it may tell; it costs another pass if it disagrees."""
+    heard_frames: int
+    """How many of the frames hold audio; silence was added behind them."""
+    forced: tuple[int, ...] = ()
+    """Tokens that the answer begins with."""
+    draft: tuple[int, ...] = ()
+    """Tokens that probably follow."""
+    max_new: int | None = None
+    """The most tokens behind forced ones and draft; None leaves it to the audio."""
+
+
 class Transcriber:
     """Answers tasks from the cross attention's keys and values of encoder frames."""
 
@@ -47,44 +70,64 @@ class Transcriber:
         self._decoder = decoder
         self._beams = beams
 
-    def answer(
-        self,
-        cross: Tensor,
-        task: str,
-        *,
-        language: str | None,
-        guess: str = "en",
-        heard_frames: int,
-        forced: Sequence[int] = (),
-        draft: Sequence[int] = (),
-    ) -> Answer:
-        """Return the answer to a task.
-
-        Args:
-            cross: Keys and values of the frames, (layers, 2, H, T, K).
-            task: One of `engine.whisper.TASKS`.
-            language: Code of the spoken language; None lets the model tell.
-            guess: What to try first where it may tell; it costs a second pass if
-                the model disagrees.
-            heard_frames: Encoder frames that hold audio, not silence added to them.
-            forced: Tokens that the answer begins with.
-            draft: Tokens that probably follow.
-        """
-        asked = language or guess
-        decoded = self._decode(cross, task, asked, heard_frames, forced, draft)
-        if language is None and (told := self._told_language(decoded)) != asked:
-            asked = told
-            decoded = self._decode(cross, task, asked, heard_frames, forced, ())
+    def answer(self, question: Question) -> Answer:
+        """Return the answer to a question."""
+        language = question.language or question.guess
+        decoded = self._decode(question, language)
+        if question.language is None and (
+            (told := self._told_language(decoded)) != language
+        ):
+            language = told
+            decoded = self._decode(replace(question, draft=()), language)
+        decoded, frames = self._put_in_place(question, language, decoded)
         text = self._vocabulary.text(decoded.tokens).strip()
         is_speech = self._is_speech(decoded, text)
         return Answer(
             tokens=tuple(decoded.tokens),
             text=text if is_speech else "",
-            language=asked,
+            language=language,
             is_speech=is_speech,
-            frames=_frames(decoded),
+            frames=tuple(frames),
             num_spoken=self._num_spoken(decoded.tokens),
         )
+
+    def _put_in_place(
+        self, question: Question, language: str, decoded: Decoded
+    ) -> tuple[Decoded, list[int]]:
+        """Return an answer without words that were not heard where they stand.
+
+        A transcript follows the audio; a model that is lost repeats itself, or goes
+        on in silence.  It is asked once more from there, without the token that led
+        astray; what is still out of place is cut.  A translation changes the order
+        of words and is left as it is.
+        """
+        num_prompt = len(self._vocabulary.prompt(language, question.task))
+        frames = self._frames(decoded, num_prompt)
+        wrong = self._misplaced(question, decoded, frames)
+        if wrong is None:
+            return decoded, frames
+        again = replace(question, forced=tuple(decoded.tokens[:wrong]), draft=())
+        decoded = self._decode(again, language, barred=decoded.tokens[wrong])
+        frames = self._frames(decoded, num_prompt)
+        if (wrong := self._misplaced(question, decoded, frames)) is not None:
+            del decoded.tokens[wrong:], frames[wrong:]
+        return decoded, frames
+
+    def _misplaced(
+        self, question: Question, decoded: Decoded, frames: list[int]
+    ) -> int | None:
+        """Return the first token out of place that may still be changed."""
+        if question.task != TRANSCRIBE:
+            return None
+        spoken = frames[: self._num_spoken(decoded.tokens)]
+        wrong = misplaced(spoken, heard=question.heard_frames)
+        return None if wrong is None or wrong < len(question.forced) else wrong
+
+    @staticmethod
+    def _frames(decoded: Decoded, num_prompt: int) -> list[int]:
+        if decoded.attention is None or not decoded.tokens:
+            return []
+        return token_frames(decoded.attention, num_prompt)
 
     def words(self, cross: Tensor, task: str, answer: Answer) -> tuple[Word, ...]:
         """Return where the words of an answer were spoken, by one more pass.
@@ -100,45 +143,44 @@ class Transcriber:
         prompt = self._vocabulary.prompt(answer.language, task)
         state = self._decoder.begin(cross, watch=self._vocabulary.alignment_heads)
         self._decoder.hidden(torch.tensor([[*prompt, *answer.tokens]]), state)
-        looked = state.attention[:, len(prompt) - 1 : -1]
-        return words(answer.tokens, token_bounds(looked), self._vocabulary.text)
+        bounds = token_bounds(state.attention, len(prompt))
+        return words(answer.tokens, bounds, self._vocabulary.text)
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return what tokens say."""
         return self._vocabulary.text(list(tokens)).strip()
 
     def _decode(
-        self,
-        cross: Tensor,
-        task: str,
-        language: str,
-        heard_frames: int,
-        forced: Sequence[int],
-        draft: Sequence[int],
+        self, question: Question, language: str, *, barred: int | None = None
     ) -> Decoded:
-        prompt = self._vocabulary.prompt(language, task)
-        limit = MIN_TOKENS + TOKENS_PER_S * heard_frames // ENCODER_RATE
-        limit = min(max(limit, len(forced)), self._decoder.max_tokens - len(prompt) - 1)
-        if self._beams > 1:
+        prompt = self._vocabulary.prompt(language, question.task)
+        limit = MIN_TOKENS + TOKENS_PER_S * question.heard_frames // ENCODER_RATE
+        given = len(question.forced) + len(question.draft)
+        if question.max_new is not None:
+            limit = min(limit, given + question.max_new)
+        limit = max(limit, len(question.forced))
+        limit = min(limit, self._decoder.max_tokens - len(prompt) - 1)
+        if self._beams > 1 and barred is None:
             return beam_search(
                 self._decoder,
-                cross,
+                question.cross,
                 prompt,
                 filters=self._vocabulary.filters,
                 stop=self._vocabulary.end,
                 limit=limit,
                 beams=self._beams,
-                forced=forced,
+                forced=question.forced,
             )
         return greedy(
             self._decoder,
-            cross,
+            question.cross,
             prompt,
             filters=self._vocabulary.filters,
             stop=self._vocabulary.end,
             limit=limit,
-            forced=forced,
-            draft=draft,
+            forced=question.forced,
+            draft=question.draft,
+            barred=barred,
             watch=self._vocabulary.alignment_heads,
         )
 
@@ -158,9 +200,3 @@ class Transcriber:
             return False
         silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
         return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB
-
-
-def _frames(decoded: Decoded) -> tuple[int, ...]:
-    if decoded.attention is None:
-        return ()
-    return tuple(decoded.attention.mean(0).argmax(-1).tolist())

@@ -1,30 +1,44 @@
 import pytest
 import torch
 
-from engine.alignment import token_bounds, words
+from engine.alignment import token_bounds, token_frames, words
 from engine.api import Word
+
+PROMPT = 4
 
 
 def attention_of(spans, frames):
-    """Return the attention of two heads, tokens looking at their spans."""
-    rows = torch.full((2, len(spans), frames), 0.01)
+    """Return the attention of two heads, tokens looking at their spans.
+
+    A prompt stands before them; all look at frame 7 as well, which means nothing.
+    """
+    rows = torch.full((2, PROMPT + len(spans), frames), 0.01)
+    rows[:, :, 7] = 3.0
     for token, (start, end) in enumerate(spans):
-        rows[:, token, start:end] = 1.0
+        rows[:, PROMPT - 1 + token, start:end] += 1.0
     return rows
 
 
 def test_tokens_are_laid_where_they_looked():
     attention = attention_of([(0, 20), (20, 50), (50, 80)], 80)
-    assert token_bounds(attention) == pytest.approx([0, 20, 50, 80], abs=3)
+    assert token_bounds(attention, PROMPT) == pytest.approx([0, 20, 50, 80], abs=3)
 
 
 def test_tokens_are_laid_in_order_even_if_the_attention_was_not():
-    bounds = token_bounds(attention_of([(40, 60), (0, 20), (60, 80)], 80))
+    bounds = token_bounds(attention_of([(40, 60), (0, 20), (60, 80)], 80), PROMPT)
     assert bounds == sorted(bounds)
 
 
 def test_a_single_token_has_all_frames():
-    assert token_bounds(attention_of([(0, 30)], 30)) == [0, 30]
+    assert token_bounds(attention_of([(0, 30)], 30), PROMPT) == [0, 30]
+
+
+def test_a_token_is_heard_where_it_looked_most():
+    spans = [(40, 60), (0, 20), (60, 80)]
+    for frame, (start, end) in zip(
+        token_frames(attention_of(spans, 80), PROMPT), spans, strict=True
+    ):
+        assert start <= frame < end
 
 
 PIECES = {1: " ask", 2: " not", 3: ",", 4: "ing", 5: "问", 6: "题", 7: "。", 8: "“"}

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.decoding import beam_search, greedy, repetition
+from engine.decoding import beam_search, greedy
 from engine.whisper_decoder import TokenDecoder
 from tests.engine.test_whisper_decoder import cross_of
 
@@ -113,16 +113,8 @@ def test_more_beams_find_an_answer_at_least_as_likely(setting):
     assert wide.mean_logprob >= narrow.mean_logprob - 1e-5
 
 
-@pytest.mark.parametrize(
-    ("tokens", "cut"),
-    [
-        ([1, 2, 3], 0),
-        ([7] * 11, 0),  # may be meant
-        ([7] * 12, 11),
-        ([1, 2, 3, 4] * 2, 0),
-        ([9, *[1, 2, 3, 4] * 3], 8),
-        (list(range(24)) * 3, 48),
-    ],
-)
-def test_a_loop_is_cut_to_its_first_saying(tokens, cut):
-    assert repetition(tokens) == cut
+def test_a_barred_token_does_not_follow_the_forced_ones(setting):
+    free = greedy(**setting, limit=5)
+    barred = greedy(**setting, limit=5, forced=free.tokens[:2], barred=free.tokens[2])
+    assert barred.tokens[:2] == free.tokens[:2]
+    assert barred.tokens[2:3] != free.tokens[2:3]
