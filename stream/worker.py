@@ -147,10 +147,10 @@ class Worker:
         utterance = utterance or self._engine.open(work.options)
         if work.action is Action.FINAL:
             with closing(utterance):
-                utterance.push(to_float(work.pcm))
+                _push(utterance, work.pcm)
                 return Finished(work.segment, tuple(utterance.final()))
         self._utterances[work.session, work.segment] = utterance
-        utterance.push(to_float(work.pcm))
+        _push(utterance, work.pcm)
         if work.action is Action.PARTIAL:
             return Heard(work.segment, tuple(utterance.partial()), work.heard)
         if work.action is Action.EARLY_FINAL:
@@ -159,6 +159,11 @@ class Worker:
 
     def _account(self, work: Work, result: Result | None, busy_s: float) -> None:
         """Tell the metrics, the log and, after a failure, the book."""
+        logger.debug(
+            "session %s segment %d: %s of %d samples waited %.3f s, took %.3f s",
+            *(work.session[:SHOWN], work.segment, work.action.name),
+            *(len(work.pcm) // 2, work.waited_s, busy_s),
+        )
         self._metrics.queue_delay.observe(work.waited_s)
         self._metrics.engine_busy.inc(busy_s)
         self._metrics.audio.inc(len(work.pcm) / 2 / SAMPLE_RATE)
@@ -204,3 +209,9 @@ def _has_text(result: Result | None) -> bool:
     if not isinstance(result, Heard | Finished):
         return False
     return any(hypothesis.text for hypothesis in result.hypotheses)
+
+
+def _push(utterance: Utterance, pcm: bytes) -> None:
+    """Push audio, if there is any: a push voids an early final."""
+    if pcm:
+        utterance.push(to_float(pcm))

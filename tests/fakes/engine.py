@@ -63,6 +63,7 @@ class ScriptedEngine:
         self.busy = threading.Event()
         """Set when it has begun to do something."""
         self.num_open = 0
+        self.num_pushes = 0
         self.is_warm = False
         self.is_closed = False
 
@@ -100,6 +101,7 @@ class ScriptedUtterance:
 
     def push(self, samples: Samples) -> None:
         self._engine.work()
+        self._engine.num_pushes += 1
         total = len(self._values) + len(samples)
         if total > self._engine.info.max_samples:
             raise TooLongError(total, self._engine.info.max_samples)

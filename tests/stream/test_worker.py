@@ -8,7 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engine.api import UtteranceOptions
-from stream.jobs import Failed, Finished, HearAudio, Heard, MakeFinal, OpenUtterance
+from stream.jobs import (
+    Failed,
+    Finished,
+    HearAudio,
+    Heard,
+    MakeFinal,
+    OpenUtterance,
+    TryFinal,
+)
 from stream.metrics import Metrics
 from stream.worker import Worker
 from tests.fakes.engine import CRASH, ScriptedEngine, speak
@@ -71,6 +79,15 @@ async def test_partials_and_finals_come_back(bench):
     assert isinstance(final, Finished)
     assert final.hypotheses[0].text == "1 2 3"
     assert bench.engine.num_open == 0
+
+
+async def test_a_final_after_a_pause_does_not_void_the_early_final(bench):
+    bench.add(*begin(1, speak(1)), TryFinal(1))
+    async with asyncio.timeout(DEADLINE_S):
+        assert await bench.delivered.get() is None
+    bench.add(MakeFinal(1))
+    assert (await bench.result()).hypotheses[0].text == "1"
+    assert bench.engine.num_pushes == 1
 
 
 async def test_a_crash_is_logged_once_and_ends_only_its_segment(bench, caplog):
