@@ -6,6 +6,7 @@ GET /metrics    Prometheus
 WS  /v1/stream  the native protocol
 """
 
+from dataclasses import asdict
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -47,6 +48,7 @@ def build_app(hub: Hub) -> Starlette:
                 "model": hub.engine.info.model,
                 "sessions": len(hub.streams),
                 "version": version("salmonn-live"),
+                "segmenter": asdict(hub.config.segmenter),
             },
             status_code=200 if hub.status == "ready" else 503,
         )

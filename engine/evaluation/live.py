@@ -6,7 +6,7 @@ The layers forbid the engine to import them; their commands are the interface.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,3 +81,38 @@ def stream_files(
             yield event["file"], event
     if code := client.wait(STOP_S):
         raise LiveError(f"salmonn-file failed (exit {code})")
+
+
+def finals(events: Sequence[Event]) -> list[Event]:
+    """Return the finals among events."""
+    return [event for event in events if event["type"] == "final"]
+
+
+def transcript(events: Sequence[Event]) -> str:
+    """Return the text of all finals, joined."""
+    return " ".join(event["text"] for event in finals(events) if event["text"])
+
+
+def hear(
+    url: str, files: Sequence[Path], *options: str, report: Callable[[], None]
+) -> list[list[Event]]:
+    """Stream files to a server, one after the other.
+
+    Args:
+        url: The server's.
+        files: What to stream; each once.
+        options: Of `salmonn-file`.
+        report: Called as each file's first event comes.
+
+    Returns:
+        The events of each file.
+
+    Raises:
+        LiveError: If the client fails.
+    """
+    heard: dict[str, list[Event]] = {str(file): [] for file in files}
+    for name, event in stream_files(url, files, *options):
+        if not heard[name]:
+            report()
+        heard[name].append(event)
+    return list(heard.values())
