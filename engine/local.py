@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from engine.api import EngineInfo, Hypothesis, Samples, UtteranceOptions
-from engine.config import EngineConfig
+from engine.config import EncodingConfig, EngineConfig
+from engine.encoding import StreamingEncoder
 from engine.errors import UnsupportedError
 from engine.geometry import (
     ENCODER_RATE,
@@ -41,7 +42,7 @@ class LocalEngine:
     """Implements `engine.api.Engine` with Whisper's encoder and decoder."""
 
     def __init__(self, whisper: Whisper, config: EngineConfig, *, why: str) -> None:
-        self._config = config
+        self._whisper, self._config, self._why = whisper, config, why
         dtype = str(whisper.model.dtype).removeprefix("torch.")
         threads = torch.get_num_threads()
         left = min(MAX_FRAMES, round(config.encoding.left_context_s * ENCODER_RATE))
@@ -101,6 +102,15 @@ class LocalEngine:
             encoding=self._config.encoding,
         )
 
+    def with_encoding(self, encoding: EncodingConfig) -> "LocalEngine":
+        """Return an engine with the same weights that encodes in another way."""
+        config = replace(self._config, encoding=encoding)
+        return LocalEngine(self._whisper, config, why=self._why)
+
+    def new_encoding(self) -> StreamingEncoder:
+        """Return the encoder of an utterance alone, to measure it."""
+        return StreamingEncoder(self._encoder, self._config.encoding)
+
     def hear(self, samples: Samples, options: UtteranceOptions) -> list[Hypothesis]:
         """Return the answers to a whole clip as the official code computes them.
 
@@ -121,7 +131,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Free the model."""
-        del self._encoder, self._decoder, self._transcriber
+        del self._whisper, self._encoder, self._decoder, self._transcriber
 
 
 def _load(folder: Path, dtype: str) -> tuple[Whisper, str]:

@@ -46,6 +46,7 @@ def build_app(hub: Hub) -> Starlette:
             {
                 "status": hub.status,
                 "model": hub.engine.info.model,
+                "engine": hub.engine.info.description,
                 "sessions": len(hub.streams),
                 "version": version("salmonn-live"),
                 "segmenter": asdict(hub.config.segmenter),

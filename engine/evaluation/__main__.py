@@ -9,7 +9,6 @@ clips, padded to 30 s and encoded in one pass, with the same decoding.
 import argparse
 import json
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from rich.progress import (
 )
 
 from engine.api import UtteranceOptions
-from engine.config import EngineConfig, build
 from engine.errors import EngineError
 from engine.evaluation import live
 from engine.evaluation.manifest import Clip, read_manifest
@@ -112,20 +110,12 @@ def _hear_offline(
     from engine.evaluation import offline
     from engine.local import LocalEngine
 
-    engine = LocalEngine.load(_engine_config(options.config))
+    engine = LocalEngine.load(live.engine_config(options.config))
     try:
         asked = UtteranceOptions(language=options.language)
         return offline.hear(engine, clips, asked, report=report)
     finally:
         engine.close()
-
-
-def _engine_config(server_config: Path | None) -> EngineConfig:
-    """Return the engine's part of a server's configuration file."""
-    if server_config is None:
-        return EngineConfig()
-    table = tomllib.loads(server_config.read_text(encoding="utf-8"))
-    return build(EngineConfig, table.get("engine", {}), where="engine.")
 
 
 def _result(

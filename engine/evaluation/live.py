@@ -6,12 +6,14 @@ The layers forbid the engine to import them; their commands are the interface.
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from engine.config import EngineConfig, build
 from engine.errors import EngineError
 
 LISTENING = "listening on "
@@ -36,6 +38,7 @@ def running_server(
         LiveError: If it ends before it is ready.
     """
     command = [sys.executable, "-m", "stream", "--port", str(port)]
+    command += ["--log-level", "warning"]  # the terminal is for progress and figures
     if config:
         command += ["--config", str(config)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -49,6 +52,19 @@ def running_server(
         server.terminate()
         server.wait(STOP_S)
         server.stdout.close()
+
+
+def engine_config(server_config: Path | None) -> EngineConfig:
+    """Return the engine's part of a server's configuration file.
+
+    Raises:
+        ValueError: If it is not TOML, or that part of it is wrong.
+        OSError: If it cannot be read.
+    """
+    if server_config is None:
+        return EngineConfig()
+    table = tomllib.loads(server_config.read_text(encoding="utf-8"))
+    return build(EngineConfig, table.get("engine", {}), where="engine.")
 
 
 def health(url: str) -> dict[str, Any]:
