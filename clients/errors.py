@@ -1,6 +1,7 @@
 """What can go wrong on the side of a client.
 
 ClientError
+├── ServerStartError    a server of our own does not start
 ├── UnreachableError    nobody answers at the address, or not as our server does
 ├── RefusedError        the server turned the connection away
 ├── ServerError         the server ended the session with an error
@@ -16,6 +17,16 @@ from stream.errors import quote
 
 class ClientError(Exception):
     """Base of all errors that the clients raise."""
+
+
+class ServerStartError(ClientError):
+    """Raised when a server that a client runs does not get ready."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the server did not start: {self.reason}"
 
 
 class UnreachableError(ClientError):

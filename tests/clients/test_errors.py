@@ -8,6 +8,7 @@ from clients.errors import (
     OutputError,
     RefusedError,
     ServerError,
+    ServerStartError,
     UnreachableError,
 )
 
@@ -15,6 +16,10 @@ from clients.errors import (
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
+        (
+            ServerStartError("it ended with exit code 1"),
+            "the server did not start: it ended with exit code 1",
+        ),
         (
             UnreachableError("ws://a", "connection refused"),
             "no server answers at ws://a: connection refused",
