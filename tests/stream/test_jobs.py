@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from engine.api import UtteranceOptions
 from stream.jobs import (
     BLOCK,
+    EARLY,
+    EARLY_STEP,
     SLICE,
     Action,
     HearAudio,
@@ -42,19 +44,52 @@ def drain(book):
     return done
 
 
-def test_less_than_a_block_is_not_worth_a_turn():
+def test_less_than_an_early_step_is_not_worth_a_turn():
     book = JobBook()
-    book.add("a", begin(1, BLOCK - 1), 0.0)
+    book.add("a", begin(1, EARLY_STEP - 1), 0.0)
     assert book.take(0.0) is None
     book.add("a", [audio(1, 1)], 0.0)
-    assert drain(book) == [("a", 1, Action.PARTIAL, BLOCK)]
+    assert drain(book) == [("a", 1, Action.PARTIAL, EARLY_STEP)]
 
 
-def test_blocks_are_counted_from_the_start_of_the_segment():
+def test_the_first_partials_come_in_shorter_steps_than_the_later_ones():
+    book, heard, steps = JobBook(), 0, []
+    book.add("a", [OpenUtterance(1, OPTIONS, True)], 0.0)
+    for _ in range(100):  # frames of 20 ms
+        book.add("a", [audio(1, 320)], 0.0)
+        if work := book.take(0.0):
+            steps.append(work.heard - heard)
+            heard = work.heard
+    assert steps[: EARLY // EARLY_STEP] == [EARLY_STEP] * (EARLY // EARLY_STEP)
+    assert steps[-1] == BLOCK
+
+
+def test_an_early_step_waits_until_nobody_else_wants_the_engine():
     book = JobBook()
-    book.add("a", begin(1, BLOCK + 100), 0.0)
-    assert drain(book) == [("a", 1, Action.PARTIAL, BLOCK + 100)]
-    book.add("a", [audio(1, BLOCK - 100)], 0.0)
+    book.add("early", begin(1, EARLY_STEP), 0.0)
+    book.add("block", begin(1, 2 * SLICE), 0.0)
+    assert [session for session, *_ in drain(book)] == ["block", "block", "early"]
+
+
+def test_an_early_step_is_no_work_that_waits():
+    book = JobBook()
+    book.add("a", begin(1, EARLY_STEP), 0.0)
+    assert book.longest_wait(9.0) == 0.0
+
+
+def test_no_early_step_is_made_for_a_client_that_wants_no_partials():
+    book = JobBook()
+    book.add("a", begin(1, EARLY_STEP, partials=False), 0.0)
+    assert book.take(0.0) is None
+
+
+def test_later_blocks_are_counted_from_the_start_of_the_segment():
+    book = JobBook()
+    book.add("a", begin(1, 4 * BLOCK + 100), 0.0)
+    assert sum(samples for *_, samples in drain(book)) == 4 * BLOCK + 100
+    book.add("a", [audio(1, BLOCK - 101)], 0.0)
+    assert book.take(0.0) is None
+    book.add("a", [audio(1, 1)], 0.0)
     assert drain(book) == [("a", 1, Action.PARTIAL, BLOCK - 100)]
 
 
