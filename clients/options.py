@@ -24,6 +24,7 @@ from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
 from clients.terminal import Printer, make_printer
 from clients.wire import native_url
 from stream.audio import PcmFormat
+from stream.events import full_task
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
 STDOUT = "-"
@@ -127,7 +128,7 @@ def read_options(
             parser.error(f"--token-env: {arguments.token_env} is not set")
     return Options(
         url=arguments.url,
-        tasks=tuple(dict.fromkeys(arguments.task or ["transcribe"])),
+        tasks=tuple(dict.fromkeys(map(full_task, arguments.task or ["transcribe"]))),
         language=arguments.language,
         partials=arguments.partials,
         words=arguments.words,

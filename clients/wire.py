@@ -40,8 +40,12 @@ def native_url(url: str) -> str:
     Raises:
         ValueError: If it is no address of a WebSocket.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or parts.scheme not in ("ws", "wss"):
         raise ValueError(f"{url!r} is no address; expected ws://HOST:PORT or wss://…")
     path = NATIVE_PATH if parts.path in ("", "/") else parts.path
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))

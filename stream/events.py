@@ -193,6 +193,11 @@ SERVER_EVENTS: dict[str, type[ServerEvent]] = {
 }
 
 
+def full_task(name: str) -> str:
+    """Return the name under which a task is answered: `translate` is `translate:en`."""
+    return "translate:en" if name == "translate" else name
+
+
 def encode(event: ClientEvent | ServerEvent) -> str:
     """Return the text message that carries `event`."""
     return json.dumps({"type": event.type, **asdict(event)}, ensure_ascii=False)

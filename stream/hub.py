@@ -15,14 +15,14 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.api import Engine
 from stream.audio import SAMPLE_RATE
 from stream.auth import NOBODY
 from stream.config import ServerConfig
 from stream.errors import OverloadedError, ProtocolError, ShutdownError, StreamError
-from stream.events import Start, Started
+from stream.events import Start, Started, full_task
 from stream.jobs import Result
 from stream.metrics import Metrics
 from stream.resume import EventLog, ForgottenError, SessionStore
@@ -146,6 +146,7 @@ class Hub:
         Raises:
             StreamError: If the session cannot be had as it is wanted.
         """
+        request = replace(request, tasks=tuple(map(full_task, request.tasks)))
         resume = request.resume
         if resume and (found := self._store.find(resume.session, owner)):
             try:

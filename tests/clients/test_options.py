@@ -42,10 +42,18 @@ def test_a_task_that_is_named_twice_is_asked_once():
     assert read("--task", "describe", "--task", "describe").tasks == ("describe",)
 
 
+def test_a_bare_translation_is_into_english_and_is_asked_once():
+    tasks = read("--task", "translate", "--task", "translate:en").tasks
+    assert tasks == ("translate:en",)
+
+
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
         (["--url", "http://a"], "expected ws://HOST:PORT"),
+        (["--url", "ws://a:99999"], "'ws://a:99999' is no address"),
+        (["--url", "ws://a:b"], "'ws://a:b' is no address"),
+        (["--url", "ws://[::1"], "'ws://[::1' is no address"),
         (["--save", "a.txt"], "'a.txt' has no suffix of .srt, .vtt, .jsonl"),
         (["--token-env", "NOT_THERE"], "--token-env: NOT_THERE is not set"),
     ],

@@ -45,6 +45,15 @@ async def test_all_tasks_of_a_segment_are_answered_in_order():
         assert told == [(segment, task) for segment in (1, 2) for task in TASKS]
 
 
+async def test_a_bare_translation_is_answered_under_its_full_name():
+    async with running() as server, client_of(server) as client:
+        started = await client.start(tasks=("translate",))
+        assert started.tasks == ("translate:en",)
+        events, _ = await client.finish(speak(1))
+        (final,) = [event for event in events if isinstance(event, Final)]
+        assert (final.task, final.text) == ("translate:en", "1")
+
+
 async def test_flush_brings_the_final_without_silence():
     async with running() as server, client_of(server) as client:
         await client.start()
@@ -79,6 +88,11 @@ START = '{"type": "start"}'
         (['{"type": "start", "rate": "x"}'], "protocol", 1002, "rate is 'x'"),
         (['{"type": "start", "version": 9}'], "unsupported", 1008, "version is 9"),
         (['{"type": "start", "tasks": ["sing"]}'], "unsupported", 1008, "no task"),
+        (['{"type": "start", "tasks": []}'], "protocol", 1002, "at least one"),
+        (
+            ['{"type": "start", "tasks": ["translate", "translate:en"]}'],
+            *("protocol", 1002, "none twice"),
+        ),
         (['{"type": "start", "encoding": "mp3"}'], "audio_format", 1003, "'mp3'"),
         ([START, bytes(3)], "audio_format", 1003, "whole samples"),
         ([START, "\0\0"], "protocol", 1002, "not JSON"),

@@ -95,6 +95,16 @@ async def test_a_second_connection_takes_a_session_over():
         assert (finals(events), code) == (["1 2", "3"], 1000)
 
 
+async def test_a_session_is_resumed_by_the_name_of_the_task_that_it_was_begun_with():
+    async with running() as server:
+        async with client_of(server) as client:
+            started = await client.start(tasks=("translate",))
+        resume = Resume(session=started.session, seq=0, settled=0, segment=0)
+        async with client_of(server) as client:
+            again = await client.start(resume=resume, tasks=("translate",))
+            assert again.resumed
+
+
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [({"rate": 8_000}, "keeps its rate"), ({"tasks": TASKS}, "keeps its rate")],
