@@ -58,10 +58,13 @@ class EngineConfig:
     weights: Path | None = None
     """Folder of ready weights; None means the cache folder of `salmonn-weights`."""
     device: Literal["cpu"] = "cpu"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` measures both at start-up and takes the faster."""
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """`auto` measures them at start-up and takes the fastest."""
     threads: int = 0
-    """Threads of a tensor operation; 0 means one a core."""
+    """Threads of a tensor operation; 0 leaves one core to the network and the VAD.
+
+    Threads that wait for a core that someone else uses wait long (docs/adr/0010).
+    """
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
     beams: int = 1
     """Beams of the search for text; 1 is greedy, which is what partials can afford."""
@@ -90,6 +93,8 @@ def read_toml(cls: type[T], path: Path) -> T:
 def build(cls: type[T], table: dict[str, Any], *, where: str = "") -> T:
     """Return the dataclass that a table describes; nested tables, nested dataclasses.
 
+    A field whose `repr` is off holds a secret: no error repeats its value.
+
     Raises:
         ValueError: As `read_toml` does, without the file's name.
     """
@@ -106,10 +111,15 @@ def build(cls: type[T], table: dict[str, Any], *, where: str = "") -> T:
     if missing := sorted(required - table.keys()):
         raise ValueError(f"missing key {', '.join(where + key for key in missing)}")
     kinds = get_type_hints(cls)
-    return cls(**{k: _convert(kinds[k], v, where + k) for k, v in table.items()})
+    return cls(
+        **{
+            name: _convert(kinds[name], value, where + name, declared[name].repr)
+            for name, value in table.items()
+        }
+    )
 
 
-def _convert(kind: Any, value: Any, key: str) -> Any:
+def _convert(kind: Any, value: Any, key: str, shown: bool) -> Any:
     """Return `value` as the type of its field; an int will do for a float."""
     choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     for choice in choices:
@@ -127,10 +137,13 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
             return float(value)
         if get_origin(choice) is tuple and isinstance(value, list):
             item = get_args(choice)[0]
-            return tuple(_convert(item, v, f"{key}[{i}]") for i, v in enumerate(value))
+            return tuple(
+                _convert(item, v, f"{key}[{i}]", shown) for i, v in enumerate(value)
+            )
         if choice in (int, str, bool) and type(value) is choice:
             return value
-    raise ValueError(f"{key} is {_quote(value)}; expected {_describe(kind)}")
+    found = _quote(value) if shown else _NAMES.get(type(value), "another type")
+    raise ValueError(f"{key} is {found}; expected {_describe(kind)}")
 
 
 def _quote(value: object) -> str:
@@ -144,7 +157,7 @@ def _describe(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(repr(choice) for choice in get_args(kind))
     if get_origin(kind) is tuple:
-        return f"a list of {_describe(get_args(kind)[0])}"
+        return f"a list, each {_describe(get_args(kind)[0])}"
     return "a table" if is_dataclass(kind) else _NAMES[kind]
 
 
@@ -154,5 +167,7 @@ _NAMES = {
     str: "a text",
     bool: "a boolean",
     Path: "a path",
+    dict: "a table",
+    list: "a list",
     NoneType: "nothing",
 }

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.guards import repetition
+from engine.stability import common_prefix
 from engine.whisper_decoder import TokenDecoder
 
 
@@ -42,7 +43,7 @@ class Decoded:
     tokens: list[int]
     """Without prompt and end token."""
     logprobs: list[float]
-    """Of each token, and of the end token where it was reached; forced tokens too."""
+    """Of each token that was not forced, and of the end token where it was reached."""
     start_logits: Tensor
     """Logits after the first token of the prompt, (V,)."""
     attention: Tensor | None = None
@@ -57,7 +58,7 @@ class Decoded:
 
     @property
     def mean_logprob(self) -> float:
-        """Average over all tokens; 0 for an empty answer without any."""
+        """Average over the tokens that were chosen; 0 if all were forced."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
 
 
@@ -90,25 +91,21 @@ def greedy(
     """
     state = decoder.begin(cross, watch=watch)
     draft = draft[: max(0, limit - len(forced))]
-    given = [*forced, *draft]
-    hidden = decoder.hidden(torch.tensor([[*prompt, *given]]), state)[0]
-    # Row i is the distribution of given[i]; the last row, of the first new token.
-    logits = decoder.logits(hidden[len(prompt) - 1 :])
+    hidden = decoder.hidden(torch.tensor([[*prompt, *forced, *draft]]), state)[0]
     start_logits = decoder.logits(hidden[0])
+    # Row i chooses the token in the place of draft[i]; the last, the first new one.
+    logits = decoder.logits(hidden[len(prompt) + len(forced) - 1 :])
     table = filters.apply(logits, first=False)
-    table[0] = filters.apply(logits[0], first=True)
+    table[0] = filters.apply(logits[0], first=not forced)
     if barred is not None:
-        table[len(forced), barred] = -torch.inf
+        table[0, barred] = -torch.inf
 
-    # 1) keep the forced tokens, and of the draft what the model agrees with
-    chosen = table.argmax(-1).tolist()
-    kept = len(forced)
-    while kept < len(given) and given[kept] == chosen[kept]:
-        kept += 1
-    tokens = given[:kept]
-    logprobs = [table[i, token].item() for i, token in enumerate(tokens)]
-    row = table[kept]
-    state.crop(len(prompt) + kept)
+    # 1) keep of the draft what the model agrees with
+    agreed = common_prefix(draft, table.argmax(-1).tolist())
+    tokens = [*forced, *draft[:agreed]]
+    logprobs = [table[i, token].item() for i, token in enumerate(draft[:agreed])]
+    row = table[agreed]
+    state.crop(len(prompt) + len(tokens))
 
     # 2) go on alone
     answer = Decoded(tokens, logprobs, start_logits, is_complete=False)
@@ -148,12 +145,8 @@ def beam_search(
     state = decoder.begin(cross)
     hidden = decoder.hidden(torch.tensor([[*prompt, *forced]]), state)[0]
     start_logits = decoder.logits(hidden[0])
-    logits = decoder.logits(hidden[len(prompt) - 1 :])
-    table = filters.apply(logits, first=False)
-    table[0] = filters.apply(logits[0], first=True)
-    sure = [table[i, token].item() for i, token in enumerate(forced)]
-    rows = table[-1:]
-    open_beams = [Decoded(list(forced), sure, start_logits)]
+    rows = filters.apply(decoder.logits(hidden[-1:]), first=not forced)
+    open_beams = [Decoded(list(forced), [], start_logits)]
     done: list[Decoded] = []
 
     while open_beams and len(done) < beams:

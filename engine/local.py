@@ -33,7 +33,7 @@ from engine.whisper import TASKS, Whisper, load_whisper
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = ("float32", "bfloat16", "int8")
 TRIALS = 5  # runs of each data type; the fastest counts
 WARM_UP_S = 3.0
 
@@ -43,8 +43,8 @@ class LocalEngine:
 
     def __init__(self, whisper: Whisper, config: EngineConfig, *, why: str) -> None:
         self._whisper, self._config, self._why = whisper, config, why
-        dtype = str(whisper.model.dtype).removeprefix("torch.")
         threads = torch.get_num_threads()
+        plural = "1 thread" if threads == 1 else f"{threads} threads"
         left = min(MAX_FRAMES, round(config.encoding.left_context_s * ENCODER_RATE))
         self._encoder = BlockEncoder(whisper.model.model.encoder, left_frames=left)
         self._decoder = TokenDecoder(whisper.model)
@@ -54,7 +54,7 @@ class LocalEngine:
             tasks=TASKS,
             languages=tuple(whisper.vocabulary.languages),
             max_samples=MAX_SAMPLES,
-            description=f"{whisper.name} on cpu, {dtype} ({why}), {threads} threads",
+            description=f"{whisper.name} on cpu, {why}, {plural}",
         )
 
     @classmethod
@@ -64,7 +64,7 @@ class LocalEngine:
         Raises:
             WeightsError: If a weight is missing or damaged.
         """
-        torch.set_num_threads(config.threads or os.cpu_count() or 1)
+        torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
         folder = resolve("whisper", config)
         whisper, why = _load(folder, config.dtype)
         return cls(whisper, config, why=why)
@@ -137,14 +137,14 @@ class LocalEngine:
 def _load(folder: Path, dtype: str) -> tuple[Whisper, str]:
     """Return the weights in the data type asked for, or in the faster one."""
     if dtype != "auto":
-        return load_whisper(folder, DTYPES[dtype]), "as configured"
+        return load_whisper(folder, dtype), f"{dtype} (as configured)"
     trials = {}
     for name in DTYPES:
-        whisper = load_whisper(folder, DTYPES[name])
+        whisper = load_whisper(folder, name)
         trials[name] = (_seconds(whisper), whisper)
     fastest = min(trials, key=lambda name: trials[name][0])
     figures = ", ".join(f"{name} {1000 * t:.0f} ms" for name, (t, _) in trials.items())
-    return trials[fastest][1], f"measured: {figures}"
+    return trials[fastest][1], f"{fastest} (measured: {figures})"
 
 
 def _seconds(whisper: Whisper) -> float:

@@ -33,7 +33,10 @@ class Answer:
     text: str
     language: str
     is_speech: bool
-    """False where the model doubts that anyone spoke; then `text` is empty."""
+    """False where the model doubts that anyone spoke; then `text` is empty.
+
+    Never where tokens were forced: they are there because someone did.
+    """
     frames: tuple[int, ...]
     """The encoder frame that the model looked at most as it chose each token."""
     num_spoken: int
@@ -81,7 +84,7 @@ class Transcriber:
             decoded = self._decode(replace(question, draft=()), language)
         decoded, frames = self._put_in_place(question, language, decoded)
         text = self._vocabulary.text(decoded.tokens).strip()
-        is_speech = self._is_speech(decoded, text)
+        is_speech = bool(question.forced) or self._is_speech(decoded, text)
         return Answer(
             tokens=tuple(decoded.tokens),
             text=text if is_speech else "",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
 from torch import Tensor
 from transformers import (
     AutoTokenizer,
@@ -18,6 +19,7 @@ from transformers import (
 
 from engine.decoding import Filters
 from engine.errors import WeightsError
+from engine.quantise import quantise
 
 TRANSLATE = "translate:en"
 TRANSCRIBE = "transcribe"
@@ -75,15 +77,24 @@ class Whisper:
         return f"whisper-{sizes.get(width, f'd{width}')}"
 
 
-def load_whisper(folder: Path, dtype: torch.dtype) -> Whisper:
+def load_whisper(folder: Path, dtype: str) -> Whisper:
     """Load a checkpoint onto the CPU.
+
+    Args:
+        folder: As transformers writes it.
+        dtype: What to compute in: `float32`, `bfloat16`, or `int8` for the linear
+            layers and float32 for the rest.
 
     Raises:
         WeightsError: If a file is missing, or weights do not fit the model.
     """
+    transformers.utils.logging.disable_progress_bar()
     try:
         model, info = WhisperForConditionalGeneration.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+            folder,
+            dtype=torch.bfloat16 if dtype == "bfloat16" else torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         generation = GenerationConfig.from_pretrained(folder, local_files_only=True)
@@ -94,6 +105,8 @@ def load_whisper(folder: Path, dtype: torch.dtype) -> Whisper:
         if keys := [key for key in keys if key != "proj_out.weight"]:  # tied
             raise WeightsError(f"{folder}: {len(keys)} {kind} (first: {keys[0]})")
     model.eval().requires_grad_(False)
+    if dtype == "int8":
+        quantise(model)
     return Whisper(model, _vocabulary(tokenizer, generation))
 
 

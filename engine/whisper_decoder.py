@@ -97,7 +97,8 @@ class TokenDecoder:
 
     def __init__(self, model: WhisperForConditionalGeneration) -> None:
         self._decoder: WhisperDecoder = model.model.decoder
-        self._head = model.proj_out.weight
+        self._head = model.proj_out
+        self._dtype = model.model.decoder.embed_positions.weight.dtype
         config = model.config
         self._heads = config.decoder_attention_heads
         self._width = config.d_model // self._heads
@@ -107,7 +108,7 @@ class TokenDecoder:
     def new_cross(self) -> CrossKeys:
         """Return the cross attention's store of an utterance that has not begun."""
         return CrossKeys(
-            len(self._decoder.layers), self._heads, self._width, 64, self._head.dtype
+            len(self._decoder.layers), self._heads, self._width, 64, self._dtype
         )
 
     @torch.inference_mode()
@@ -183,7 +184,8 @@ class TokenDecoder:
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the logits of hidden states (…, D): (…, V), float32."""
-        return F.linear(hidden, self._head).float()
+        logits: Tensor = self._head(hidden).float()
+        return logits
 
     def _split(self, x: Tensor) -> Tensor:
         """Return (B, N, D) as (B, H, N, K)."""

@@ -1,0 +1,43 @@
+"""Eight-bit weights for linear layers on the CPU.
+
+Weights are int8 with a scale for each output; activations are quantised as they come,
+with a scale for each call.  PyTorch's own kernels do the work (docs/adr/0010).
+"""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+LARGEST = 127.0
+
+
+class Int8Linear(nn.Module):
+    """A linear layer with int8 weights; takes and gives float32."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        scales = (weight.abs().amax(1).clamp(min=1e-8) / LARGEST).double()
+        zeros = torch.zeros(len(scales), dtype=torch.long)
+        bias = None if linear.bias is None else linear.bias.detach().float()
+        with warnings.catch_warnings():
+            # Quantised tensors are to leave PyTorch; the version is pinned below that.
+            warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
+            rounded = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
+            self._packed = torch.ops.quantized.linear_prepack(rounded, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, D_out) for (…, D_in)."""
+        rows = x.reshape(-1, x.shape[-1])
+        out: Tensor = torch.ops.quantized.linear_dynamic(rows, self._packed)
+        return out.reshape(*x.shape[:-1], -1)
+
+
+def quantise(model: nn.Module) -> None:
+    """Replace every linear layer of a model, in place."""
+    for name, child in list(model.named_children()):
+        if isinstance(child, nn.Linear):
+            setattr(model, name, Int8Linear(child))
+        else:
+            quantise(child)
