@@ -62,7 +62,7 @@ class LimitsConfig:
     def __post_init__(self) -> None:
         for declared in fields(self):
             value = getattr(self, declared.name)
-            if value <= 0:
+            if not value > 0:  # nan is not, either
                 raise ValueError(
                     f"limits.{declared.name} is {value}; it must be above 0"
                 )

@@ -57,6 +57,11 @@ def test_every_table_is_read(tmp_path):
         ("port = 65536", "port is 65536; it must be 0 to 65535"),
         ("[auth]\ntls_cert = 'c'", "auth.tls_cert and auth.tls_key go together"),
         ("[auth]\ntokens = ['']", "auth.tokens has an empty token"),
+        ("[limits]\nresume_s = nan", "limits.resume_s is nan; it must be above 0"),
+        ("[limits]\nmax_sessions = true", "limits.max_sessions is True; expected a"),
+        ("engine = 3", "engine is 3; expected a table"),
+        ("[limits]\n[limits]", "Cannot declare ('limits',) twice"),
+        ("host = '\x00'", "invalid character"),
         ("port = ", "Invalid value"),
     ],
 )
@@ -64,6 +69,22 @@ def test_a_mistake_is_named_with_its_file_and_key(tmp_path, text, message):
     with pytest.raises(ValueError, match=r"server\.toml: ") as caught:
         read(tmp_path, text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("'hunter2'", "auth.tokens is a text; expected a list, each a text"),
+        ("[['hunter2']]", "auth.tokens[0] is a list; expected a text"),
+        ("{hunter2 = 'hunter2'}", "auth.tokens is a table; expected a list"),
+        ("2024-01-01", "auth.tokens is another type; expected a list"),
+    ],
+)
+def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path, value, problem):
+    with pytest.raises(ValueError, match=r"server\.toml: ") as caught:
+        read(tmp_path, f"[auth]\ntokens = {value}")
+    assert problem in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_tokens_of_the_environment_are_added(tmp_path):

@@ -1,0 +1,61 @@
+"""The messages of the native protocol: every event comes back as it was sent."""
+
+import json
+from dataclasses import MISSING, fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.errors import ProtocolError
+from stream.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    Start,
+    decode_client,
+    decode_server,
+    encode,
+)
+
+
+@pytest.mark.parametrize("kind", CLIENT_EVENTS.values(), ids=lambda kind: kind.type)
+@given(data=st.data())
+def test_a_client_s_event_comes_back_as_it_was_sent(kind, data):
+    event = data.draw(st.from_type(kind))
+    assert decode_client(encode(event)) == event
+
+
+@pytest.mark.parametrize("kind", SERVER_EVENTS.values(), ids=lambda kind: kind.type)
+@given(data=st.data())
+def test_a_server_s_event_comes_back_as_it_was_sent(kind, data):
+    event = data.draw(st.from_type(kind))
+    assert decode_server(encode(event)) == event
+
+
+@given(text=st.text())
+def test_any_text_is_an_event_or_one_clear_error(text):
+    for decode in (decode_client, decode_server):
+        with pytest.raises(ProtocolError, match=r"^(not JSON|not a JSON object): "):
+            decode(json.dumps(text))
+        with pytest.raises(ProtocolError, match="expected start or flush or end"):
+            decode_client(json.dumps({"type": text + "?"}))
+
+
+@pytest.mark.parametrize("name", [declared.name for declared in fields(Start)], ids=str)
+@pytest.mark.parametrize("value", [[None], 1.5, {}], ids=repr)
+def test_a_field_of_the_wrong_type_is_named(name, value):
+    with pytest.raises(ProtocolError, match=rf"^start: (missing key )?{name}"):
+        decode_client(json.dumps({"type": "start", name: value}))
+
+
+@pytest.mark.parametrize("kind", SERVER_EVENTS.values(), ids=lambda kind: kind.type)
+def test_a_field_that_is_missing_is_named(kind):
+    required = [f.name for f in fields(kind) if f.default is MISSING]
+    with pytest.raises(ProtocolError, match="missing key") as caught:
+        decode_server(json.dumps({"type": kind.type}))
+    assert all(name in str(caught.value) for name in required)
+
+
+def test_nesting_without_end_is_one_clear_error():
+    with pytest.raises(ProtocolError, match="not JSON"):
+        decode_client("[" * 100_000)
