@@ -1,0 +1,1 @@
+"""What `salmonn-bench` measures, a module each, and what they share."""
