@@ -1,0 +1,186 @@
+"""README.md keeps its word: commands parse, examples run, names exist."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from engine.config import EngineConfig
+from engine.errors import WeightsError
+from engine.weights import resolve
+from stream.config import read_config
+from stream.events import CLIENT_EVENTS, SERVER_EVENTS
+from tests.clients.threaded_server import threaded_server
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/*.md")]
+PROGRAMS = {
+    script.name: script
+    for script in entry_points(group="console_scripts")
+    if script.name.startswith("salmonn-")
+}
+DEMO_S = 240
+
+
+def code(language: str) -> str:
+    """Return the only block of a language."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    return block
+
+
+def commands() -> list[str]:
+    """Return the commands of the indented lines that start one of our programs."""
+    lines = re.findall(r"^    (\S.*)$", TEXT, re.MULTILINE)
+    steps = [step.strip() for line in lines for step in line.split("|")]
+    return [step for step in steps if step.startswith("salmonn-")]
+
+
+class ParsedError(Exception):
+    """Raised in place of running a command whose line was understood."""
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_line_is_understood(command, monkeypatch):
+    parse_args = argparse.ArgumentParser.parse_args
+
+    def only_parse(self, args=None, namespace=None):
+        parse_args(self, args, namespace)
+        raise ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_parse)
+    program, *arguments = shlex.split(command, comments=True)
+    with pytest.raises(ParsedError):
+        PROGRAMS[program].load()(arguments)
+
+
+def test_there_are_commands_for_each_client_and_the_server():
+    shown = {shlex.split(command, comments=True)[0] for command in commands()}
+    assert {"salmonn-serve", "salmonn-file", "salmonn-mic", "salmonn-stdin"} <= shown
+
+
+def test_every_target_of_make_exists():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:^    |`)make ([a-z]+)", TEXT, re.MULTILINE)) <= {
+        *targets
+    }
+
+
+def test_the_settings_shown_are_read(tmp_path):
+    path = tmp_path / "server.toml"
+    path.write_text(code("toml"), encoding="utf-8")
+    assert read_config(path, {}).segmenter.hangover_ms == 700
+
+
+def test_the_python_example_runs(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    with threaded_server() as server:
+        source = code("python").replace("ws://127.0.0.1:8765", server.url)
+        assert server.url in source
+        # It brings its own loop, as a script does.
+        exec(compile(source, "README.md", "exec"), {"__name__": "__main__"})
+    assert "so |  far\n" in capsys.readouterr().out
+
+
+def test_the_events_are_those_of_the_protocol():
+    named = re.findall(r"^\| `(\w+)` \| (client|server) \|", TEXT, re.MULTILINE)
+    events = [(name, "client") for name in CLIENT_EVENTS]
+    events += [(name, "server") for name in SERVER_EVENTS]
+    assert sorted(named) == sorted(events)
+
+
+@pytest.mark.parametrize("package", ["stream", "engine", "clients"])
+def test_the_tree_shown_is_the_tree(package):
+    (listed,) = re.findall(rf"^{package}/ .*\n((?:[├└]── .*\n)+)", TEXT, re.MULTILINE)
+    names = re.findall(r"^[├└]── (\S+)  ", listed, re.MULTILINE)
+    assert sorted(names) == sorted(shown_names(ROOT / package))
+
+
+def shown_names(package: Path) -> list[str]:
+    """Return what the tree has a line for: modules, and a package's only module."""
+    names = [file.name for file in package.glob("*.py") if file.name != "__init__.py"]
+    for inner in package.glob("*/__init__.py"):
+        files = [file for file in inner.parent.glob("*.py") if file != inner]
+        folder = f"{inner.parent.name}/"
+        names.append(folder + files[0].name if len(files) == 1 else folder)
+    return names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.M | re.S)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what headings can be linked by, as code forges name them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-") for h in headings
+    }
+
+
+@pytest.fixture
+def weights():
+    try:
+        resolve("whisper", EngineConfig(), fetch=False)
+    except WeightsError as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no weights: {exc}")
+
+
+DEMO = [sys.executable, "-m", "clients.demo", "demo/jfk.ogg"]
+
+
+@pytest.mark.end_to_end
+def test_the_demo_shows_partials_and_finals_and_tells_how_late_they_came(weights):
+    demo = subprocess.run(
+        DEMO, cwd=ROOT, capture_output=True, text=True, timeout=DEMO_S, check=True
+    )
+    assert re.search(r"^\[0\.0–\d\.\d\] .+ …  \(\d+\.\d\d s\)$", demo.stdout, re.M)
+    assert "your country" in demo.stdout
+    assert re.search(
+        r"\d+\.\d\d s  from the end of a segment to its final", demo.stdout
+    )
+
+
+@pytest.mark.end_to_end
+async def test_the_demo_redraws_on_a_terminal(weights):
+    ours, theirs = pty.openpty()
+    demo = await asyncio.create_subprocess_exec(
+        *DEMO, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(read_all, ours)
+    async with asyncio.timeout(DEMO_S):
+        assert await demo.wait() == 0
+    assert "\x1b[2K" in shown  # a line is taken back
+    assert "your country" in shown
+
+
+def read_all(terminal: int) -> str:
+    """Return what is written to a terminal until the last of its users leaves."""
+    shown = b""
+    # An error is how Linux says that nobody holds the other end any more.
+    with contextlib.suppress(OSError):
+        while data := os.read(terminal, 4096):
+            shown += data
+    os.close(terminal)
+    return shown.decode(errors="replace")

@@ -1,0 +1,180 @@
+"""What holds for the repository as a whole, whatever it does."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import entry_points, packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("stream", "engine", "clients")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+MOST_LINES = 400
+MOST_BYTES = 250_000
+HELP_S = 60
+HELP = """
+import sys
+from {module} import {function}
+try:
+    {function}(["--help"])
+except SystemExit as exc:
+    code = exc.code
+heavy = sorted({{"torch", "transformers"}} & sys.modules.keys())
+sys.exit(f"exit code {{code}}, imported {{heavy}}" if code or heavy else 0)
+"""
+USED_BY_OTHERS = {
+    "accelerate": "transformers, to read GGUF",
+    "import-linter": "make lint",
+    "mypy": "make types",
+    "pytest-asyncio": "pytest",
+    "pytest-timeout": "pytest",
+    "ruff": "make lint",
+}
+"""Declared packages that none of our files imports, and who uses them."""
+
+
+def tracked() -> list[Path]:
+    """Return the files that git knows."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in listing.stdout.split("\0") if name]
+    return [file for file in files if file.exists()]
+
+
+def sources(*folders: str) -> list[Path]:
+    return [
+        file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))
+    ]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("module", sources(*PACKAGES), ids=name_of)
+def test_every_module_says_what_it_is(module):
+    assert ast.get_docstring(ast.parse(module.read_text("utf-8")))
+
+
+def test_no_file_is_too_long_to_be_read():
+    long = {
+        name_of(file): num_lines
+        for file in sources(*PACKAGES)
+        if (num_lines := len(file.read_text("utf-8").splitlines())) > MOST_LINES
+    }
+    assert not long
+
+
+def test_no_module_is_a_drawer():
+    drawers = {"utils", "util", "common", "helpers", "misc"}
+    assert not [file for file in sources(*PACKAGES, "tests") if file.stem in drawers]
+
+
+def test_every_file_with_tests_is_collected():
+    for file in sources("tests"):
+        tree = ast.parse(file.read_text("utf-8"))
+        tests = [
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.name.startswith("test_")
+        ]
+        if tests:
+            assert file.name.startswith("test_"), f"{name_of(file)}: nothing runs it"
+    for folder in {file.parent for file in sources("tests")}:
+        assert (folder / "__init__.py").exists(), folder
+
+
+def test_only_the_demo_has_recordings_and_nothing_is_large():
+    sounds = {".wav", ".flac", ".ogg", ".mp3", ".opus", ".npz", ".safetensors", ".bin"}
+    files = tracked()
+    found = [name_of(file) for file in files if file.suffix in sounds]
+    assert sorted(found) == ["demo/crow.ogg", "demo/guitar.ogg", "demo/jfk.ogg"]
+    assert not [name_of(file) for file in files if file.stat().st_size > MOST_BYTES]
+
+
+def test_the_repository_speaks_of_no_machine():
+    homes = re.compile(rb"/(?:home|root|work|Users)/\w")
+    for file in tracked():
+        if file != Path(__file__) and (found := homes.search(file.read_bytes())):
+            pytest.fail(f"{name_of(file)}: {found[0].decode()}")
+
+
+@pytest.mark.parametrize("script", PROJECT["scripts"])
+def test_help_comes_without_loading_a_model_library(script):
+    module, _, function = PROJECT["scripts"][script].partition(":")
+    code = HELP.format(module=module, function=function)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HELP_S
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("usage: ")
+
+
+def test_the_installed_commands_are_the_declared_ones():
+    installed = {
+        script.name: script.value
+        for script in entry_points(group="console_scripts")
+        if script.dist is not None and script.dist.name == PROJECT["name"]
+    }
+    assert installed == PROJECT["scripts"]
+
+
+def normal(name: str) -> str:
+    """Return the name of a package as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the packages that clients need, and those of the extras."""
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    return {normal(re.split(r"[<>=\[;]", line)[0]) for line in lines}
+
+
+def imported(*folders: str) -> set[str]:
+    """Return the packages that files import, ours and Python's left out."""
+    providers = packages_distributions()
+    names = {name for file in sources(*folders) for name in imports(file)}
+    foreign = names - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
+    return {normal(provider) for name in foreign for provider in providers[name]}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the top-level names that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_a_client_install_has_all_that_clients_import():
+    assert imported("clients") <= declared()
+
+
+def test_what_is_imported_is_declared():
+    assert imported(*PACKAGES) <= declared("server", "eval")
+    assert imported("tests") <= declared("server", "eval", "dev")
+
+
+def test_what_is_declared_is_used():
+    everything = declared("server", "eval", "dev")
+    assert everything - imported(*PACKAGES, "tests") == USED_BY_OTHERS.keys()
+
+
+def test_what_is_declared_is_pinned_and_explained():
+    pins = re.findall(r"^(\S+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert declared("server", "eval", "dev") <= set(pins)
+    rows = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    named = re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", rows, re.M)))
+    assert declared("server", "eval", "dev") <= set(named)
