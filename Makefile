@@ -39,7 +39,8 @@ types: $(VENV)/.dev
 	@echo "== types"
 	@$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## latency, cost and memory on this machine
+bench: $(VENV)/.dev  ## latency, cost, memory and quiet on this machine; takes many minutes
+	@$(BIN)/salmonn-weights
 	@$(BIN)/salmonn-bench all
 
 clean:  ## remove what was installed and built here; weights stay in their cache
@@ -53,8 +54,9 @@ $(VENV)/bin/python:
 
 # The stamps: what is installed depends on these two files alone.
 $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "== installing the server: about 300 MB to download with PyTorch's CPU build"
+	@echo "== installing the server: about 250 MB to download with PyTorch's CPU build"
 	@echo "   (an index that serves CUDA builds may send 3 GB and more: see README, Install)"
+	@echo "   and after it, once, 133 MB of weights for captions"
 	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server]'
 	@touch $@
 
