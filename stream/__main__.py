@@ -1,7 +1,7 @@
 """`salmonn-serve`: read the configuration, load the engine, serve.
 
 Exit status: 0 after a graceful stop, 1 if the engine or the port cannot be had, 2 if
-the command line or the configuration is wrong.
+the command line or the configuration is wrong, 130 if interrupted while it loads.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from stream.server import Server
 
 logger = logging.getLogger(__name__)
 
-FAILED, WRONG_USAGE = 1, 2
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -47,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
             engine = thread.submit(load, config.engine).result()
         except (EngineError, OSError) as exc:
             return _complain(exc, FAILED)
+        except KeyboardInterrupt:  # loading goes on; the executor waits for its end
+            return INTERRUPTED
         try:
             logger.info("%s", engine.info.description)
             return asyncio.run(_serve(config, engine, thread))
@@ -66,7 +68,7 @@ async def _serve(
         loop.add_signal_handler(number, server.stop)
     try:
         await server.run(on_ready=_announce)
-    except OSError as exc:
+    except (OSError, EngineError) as exc:
         return _complain(exc, FAILED)
     return 0
 

@@ -54,7 +54,11 @@ def _check_origin(headers: Mapping[str, str], allowed: tuple[str, ...]) -> None:
     origin = headers.get("origin")
     if origin is None or ANY_ORIGIN in allowed or origin in allowed:
         return
-    if urlsplit(origin).netloc != headers.get("host"):
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:  # an address that is none
+        host = None
+    if host is None or host != headers.get("host"):
         raise ForeignOriginError(
             f"origin is {quote(origin)}; expected this server's own or one of its list"
         )

@@ -21,7 +21,13 @@ from engine.api import Engine
 from stream.audio import SAMPLE_RATE
 from stream.auth import NOBODY
 from stream.config import ServerConfig
-from stream.errors import OverloadedError, ProtocolError, ShutdownError, StreamError
+from stream.errors import (
+    InternalError,
+    OverloadedError,
+    ProtocolError,
+    ShutdownError,
+    StreamError,
+)
 from stream.events import Start, Started, full_task
 from stream.jobs import Result
 from stream.metrics import Metrics
@@ -86,7 +92,9 @@ class Hub:
             keep_s=limits.resume_s, most=limits.max_sessions
         )
         self._connections: Counter[str] = Counter()
+        self._num_attached = 0
         self._emptied = asyncio.Event()
+        """Set while no connection has a stream."""
         self._emptied.set()
         self._is_stopping = False
         self.is_ready = False
@@ -128,7 +136,6 @@ class Hub:
             raise OverloadedError(f"a token may have {most} connections at once")
         self._check_load()
         self._connections[owner] += 1
-        self._emptied.clear()
         self.metrics.connections.set(self._connections.total())
 
     def leave(self, owner: str) -> None:
@@ -136,8 +143,6 @@ class Hub:
         self._connections[owner] -= 1
         if not self._connections[owner]:
             del self._connections[owner]
-        if not self._connections:
-            self._emptied.set()
         self.metrics.connections.set(self._connections.total())
 
     def open(self, request: Start, owner: str) -> tuple[Stream, Started]:
@@ -178,11 +183,10 @@ class Hub:
         Raises:
             StreamError: As `Session.push` does.
         """
-        if not self._is_stopping:  # what is not accepted, the client sends elsewhere
-            try:
-                stream.session.push(data)
-            finally:
-                self._drain(stream)
+        try:
+            stream.session.push(data)
+        finally:
+            self._drain(stream)
 
     def flush(self, stream: Stream) -> None:
         """End the current segment."""
@@ -220,10 +224,15 @@ class Hub:
         stream.superseded = asyncio.Event()
         stream.changed.set()
         self._store.attach(stream)
+        self._num_attached += 1
+        self._emptied.clear()
         return stream.superseded
 
     def detach(self, stream: Stream, superseded: asyncio.Event) -> None:
         """Let a stream wait for its client, unless another connection has it."""
+        self._num_attached -= 1
+        if not self._num_attached:
+            self._emptied.set()
         if stream.superseded is superseded:
             self._store.detach(stream, self._clock())
 
@@ -233,9 +242,14 @@ class Hub:
         if stream is None:
             return
         stream.progressed.set()
-        if result is not None:
+        if result is None:
+            return
+        try:
             stream.session.deliver(result)
             self._drain(stream)
+        except Exception:  # the worker, who calls this, serves the others as well
+            logger.exception("session %s failed on a result", name[:SHOWN])
+            self.fail(stream, InternalError())
 
     async def expire(self) -> None:
         """Free, until cancelled, the sessions whose clients did not come back."""
@@ -299,7 +313,9 @@ class Hub:
         for event in session.events():
             stream.log.append(event)
             stream.changed.set()
-        if jobs := session.jobs():
+        jobs = session.jobs()
+        # A connection may still feed a session that was discarded a moment ago.
+        if jobs and self._store.named(session.name) is stream:
             self._worker.add(session.name, jobs)
 
     def _discard(self, stream: Stream) -> None:

@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
+from pathlib import Path
 
 import uvicorn
 
 from engine.api import Engine
+from engine.errors import EngineError
 from stream.config import ServerConfig
 from stream.hub import Hub
 from stream.metrics import Metrics
@@ -100,11 +103,13 @@ class Server:
 
         Raises:
             OSError: If the port, or a file for TLS, cannot be had.
+            EngineError: If the engine cannot warm up.
         """
         settings = self._uvicorn_config()
-        settings.load()
+        _load(settings)
         listener = _bind(self._config.host, self._config.port)
         web = _Uvicorn(settings)
+        failure: EngineError | None = None
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(web.serve([listener]))
             own = [
@@ -114,10 +119,14 @@ class Server:
             await web.listens.wait()
             if on_listen is not None:
                 on_listen(self._address(listener))
-            await self._worker.warm_up()
-            self.hub.is_ready = True
-            on_ready(self._address(listener))
-            await self._stopping.wait()
+            try:
+                await self._worker.warm_up()
+            except EngineError as exc:
+                failure = exc  # raised outside the group, which would wrap it
+            else:
+                self.hub.is_ready = True
+                on_ready(self._address(listener))
+                await self._stopping.wait()
             for server in web.servers:
                 server.close()
             await self._drain()
@@ -125,6 +134,8 @@ class Server:
             await serving
             for task in own:
                 task.cancel()
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Stop gracefully; called again, without waiting for finals."""
@@ -164,15 +175,34 @@ class Server:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def _load(settings: uvicorn.Config) -> None:
+    """Read what the settings name.
+
+    Raises:
+        OSError: If a file for TLS cannot be read, or is none; it names the file.
+    """
+    files = [path for path in (settings.ssl_certfile, settings.ssl_keyfile) if path]
+    for path in files:
+        Path(path).open("rb").close()
+    try:
+        settings.load()
+    except ssl.SSLError as exc:
+        names = " and ".join(map(str, files))
+        raise OSError(f"{names} are no certificate and its key: {exc.reason}") from exc
+
+
 def _bind(host: str, port: int) -> socket.socket:
     """Return a socket at an address; `port` 0 takes a free one.
 
     Raises:
         OSError: If it cannot be had.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as exc:
+        raise OSError(f"host is {host!r}; expected a name or an address") from exc
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

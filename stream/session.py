@@ -148,19 +148,20 @@ class Session:
         )
 
     def push(self, data: bytes) -> None:
-        """Hear a message of audio.
+        """Hear a message of audio; the one that passes the longest stream is the last.
 
         Raises:
             AudioFormatError: If it is not whole samples of the declared format.
-            LimitError: If the stream grows longer than is allowed.
             ProtocolError: If the client has said that no more follows.
         """
+        if self._last_word:
+            return  # not accepted: the client was told why, or will be after the finals
         if self._ending:
             raise ProtocolError("audio after end")
-        frames = self._reader.push(data)
+        self._hear(self._reader.push(data))
         if self._reader.received > self._max_s * self.request.rate:
-            raise LimitError(f"a session of more than {self._max_s:g} s of audio")
-        self._hear(frames)
+            self.end(LimitError(f"a session of more than {self._max_s:g} s of audio"))
+            return
         self._settle()
         if self.accepted - self._reported >= self.request.rate:
             self._reported = self.accepted
@@ -185,7 +186,7 @@ class Session:
     def fail(self, error: StreamError) -> None:
         """End at once with an error; what the engine still answers is not told."""
         if not self.is_over:
-            self.is_over = True
+            self.is_over, self._last_word = True, error
             self._say(Error(seq=0, code=error.code, message=str(error)))
 
     def deliver(self, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with four gaps closed.
+"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with five gaps closed.
 
 It is the one file that knows uvicorn's insides; docs/adr/0009 says what was found,
 and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
@@ -8,6 +8,7 @@ and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
                                    close at once would reset the connection, and the
                                    client might never read why
     `receive`                      says whether reading has gone on (`READS_ON`)
+    a refused handshake            is logged as an error of the application no more
     a peer that does not read      is not read from either, so that pings cannot pile
                                    up pongs; when its connection is to end, it is cut
 """
@@ -89,6 +90,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Run the application to its end."""
         await super().run_asgi()
         self._cut_if_blocked()
+
+    async def send(self, event: Any) -> None:
+        """Send; a handshake that is refused with an HTTP answer is complete, too."""
+        await super().send(event)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     async def receive(self) -> Any:
         """Return the next message, marked with `READS_ON`."""

@@ -110,9 +110,13 @@ class Worker:
         return self._book.longest_wait(self._clock())
 
     async def warm_up(self) -> None:
-        """Let the engine run once through everything."""
+        """Let the engine run once through everything.
+
+        Raises:
+            EngineError: If it cannot.
+        """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._engine.warm_up)
+        await loop.run_in_executor(self._thread, self._warm_up)
 
     async def run(self, deliver: Deliver) -> None:
         """Work until cancelled; hand each result to `deliver`, in the event loop."""
@@ -127,6 +131,15 @@ class Worker:
             result = await loop.run_in_executor(self._thread, self._run, work)
             self._account(work, result, self._clock() - began)
             deliver(work.session, result)
+
+    def _warm_up(self) -> None:
+        try:
+            self._engine.warm_up()
+        except Exception as exc:
+            logger.debug("the warm-up failed", exc_info=True)
+            raise EngineError(
+                f"the engine failed as it warmed up: {type(exc).__name__}: {exc}"
+            ) from exc
 
     def _run(self, work: Work) -> Result | None:
         """Do one piece of work, in the engine thread; a failure ends its segment."""

@@ -56,7 +56,9 @@ def test_pages_of_this_host_and_of_the_list_may_connect(origin, allowed):
     assert authorize(headers, AuthConfig(origins=allowed)) == NOBODY
 
 
-@pytest.mark.parametrize("origin", ["https://there", "http://here:2", "null", ""])
+@pytest.mark.parametrize(
+    "origin", ["https://there", "http://here:2", "null", "", "http://["]
+)
 def test_pages_of_other_sites_may_not(origin):
     with pytest.raises(ForeignOriginError, match="expected this server's own"):
         authorize({"host": "here:1", "origin": origin}, OPEN)

@@ -6,8 +6,10 @@ import contextlib
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from stream.auth import NOBODY
 from stream.config import AuthConfig
-from stream.events import Ended, Final
+from stream.errors import OverloadedError
+from stream.events import Ended, Final, Start
 from tests.fakes.engine import speak
 from tests.fakes.server import DEADLINE_S, TALK, client_of, finals, pieces, running
 
@@ -121,6 +123,43 @@ async def test_a_flood_of_silence_and_flushes_does_not_keep_others_waiting():
         for task in (flooding, drained):
             task.cancel()
         flood.socket.transport.abort()
+
+
+async def test_a_result_that_a_session_cannot_take_ends_that_session_only(monkeypatch):
+    async with (
+        running() as server,
+        client_of(server) as client,
+        client_of(server) as other,
+    ):
+        await client.start()
+        (stream,) = server.hub.streams
+        await other.start()
+
+        def fail(result):
+            raise ZeroDivisionError("secret")
+
+        monkeypatch.setattr(stream.session, "deliver", fail)
+        await client.socket.send(speak(1, 2))
+        events, code = await client.rest()
+        assert (events[-1].code, code) == ("internal", 1011)
+        assert "secret" not in events[-1].message
+        events, code = await other.finish(TALK)
+        assert (finals(events), code) == (["1 2", "3"], 1000)
+
+
+async def test_what_comes_late_for_a_session_that_was_discarded_is_no_work():
+    async with running() as server:
+        stream, _ = server.hub.open(Start(), NOBODY)
+        server.engine.free.clear()
+        server.hub.push(stream, speak(1, 2))
+        server.hub.fail(stream, OverloadedError("too much"))
+        server.hub.flush(stream)  # by a connection that was not told yet
+        server.engine.free.set()
+        assert server.hub.backlog_s(stream) == 0.0
+        async with client_of(server) as client:
+            await client.start()
+            await client.finish(speak(3))
+        assert server.engine.num_open == 0
 
 
 async def _flood(client):

@@ -21,7 +21,10 @@ from tests.fakes.engine import ScriptedEngine
 def load(config):
     if config.threads == 1:
         raise WeightsError("model.safetensors is missing")
-    return ScriptedEngine()
+    engine = ScriptedEngine()
+    if config.threads == 2:
+        engine.warm_up = lambda: 1 / 0
+    return engine
 
 command.load = load
 sys.exit(command.main(sys.argv[1:]))
@@ -99,6 +102,17 @@ async def test_missing_weights_are_told_before_the_port_opens(tmp_path):
     status, out, err = await outcome("--config", path, "--log-level", "error")
     assert (status, out) == (1, "")
     assert err == "salmonn-serve: model.safetensors is missing\n"
+
+
+async def test_a_warm_up_that_fails_is_one_line(tmp_path):
+    path = tmp_path / "server.toml"
+    path.write_text("port = 0\n[engine]\nthreads = 2\n")
+    status, out, err = await outcome("--config", path, "--log-level", "error")
+    assert (status, out) == (1, "")
+    assert err == (
+        "salmonn-serve: the engine failed as it warmed up: "
+        "ZeroDivisionError: division by zero\n"
+    )
 
 
 async def test_a_port_that_is_taken_is_told():

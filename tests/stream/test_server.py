@@ -1,19 +1,31 @@
 """The end of a server: nobody loses a final."""
 
+import asyncio
 import contextlib
 import shutil
 import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from stream.config import AuthConfig
+from engine.errors import EngineError
+from stream.config import AuthConfig, ServerConfig
 from stream.events import SpeechStarted
+from stream.server import Server
+from tests.fakes.driver import SEGMENTER
 from tests.fakes.engine import ScriptedEngine, speak
-from tests.fakes.server import TALK, Client, client_of, finals, running
+from tests.fakes.server import (
+    DEADLINE_S,
+    TALK,
+    Client,
+    client_of,
+    finals,
+    running,
+)
 
 
 async def test_stopping_finishes_the_finals_and_says_why_it_closes():
@@ -68,11 +80,55 @@ async def test_an_engine_too_small_for_the_longest_segment_is_refused():
             pass
 
 
-async def test_a_certificate_that_cannot_be_read_is_refused():
-    auth = AuthConfig(tls_cert=Path("none.pem"), tls_key=Path("none.key"))
-    with pytest.raises(OSError, match=r"No such file"):
+async def test_a_certificate_that_is_not_there_is_named():
+    auth = AuthConfig(tls_cert=Path(__file__), tls_key=Path("none.key"))
+    with pytest.raises(OSError, match=r"No such file or directory: 'none\.key'"):
         async with running(auth=auth):
             pass
+
+
+async def test_a_certificate_that_is_none_is_named():
+    auth = AuthConfig(tls_cert=Path(__file__), tls_key=Path(__file__))
+    with pytest.raises(OSError, match=r"test_server\.py are no certificate"):
+        async with running(auth=auth):
+            pass
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+async def test_a_host_that_is_none_is_named(host):
+    config = ServerConfig(host=host, port=0, segmenter=SEGMENTER)
+    with ThreadPoolExecutor(1) as thread:
+        server = Server(config, ScriptedEngine(), thread)
+        with pytest.raises(OSError, match=f"host is '{host}'; expected"):
+            await server.run(on_ready=print)
+
+
+async def test_an_engine_that_cannot_warm_up_ends_the_server_in_one_sentence():
+    class Cold(ScriptedEngine):
+        def warm_up(self):
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(EngineError, match=r"warmed up: RuntimeError: out of memory"):
+        async with running(engine=Cold()):
+            pass
+
+
+async def test_stopping_does_not_wait_for_who_never_began():
+    async with (
+        running(start_timeout_s=600.0, drain_s=600.0) as server,
+        client_of(server) as client,
+        client_of(server) as idle,
+    ):
+        await client.start()
+        await client.socket.send(speak(1))
+        await client.until(SpeechStarted)
+        server.server.stop()
+        events, code = await client.rest()
+        assert (finals(events), code) == (["1"], 1001)
+        async with asyncio.timeout(DEADLINE_S):
+            await server.finished
+        _, code = await idle.rest()
+        assert code == 1012
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from engine.api import Hypothesis, Mode
 from stream.errors import (
     AudioFormatError,
-    LimitError,
     ProtocolError,
     ShutdownError,
     UnsupportedRequestError,
@@ -261,11 +260,28 @@ def test_a_message_that_is_not_whole_samples_is_refused():
         open_session().push(bytes(3))
 
 
-def test_a_stream_longer_than_is_allowed_is_refused():
+def test_a_session_that_grows_too_long_ends_with_its_finals_and_then_the_reason():
     session = open_session(max_s=1.0)
-    session.push(bytes(SECOND))
-    with pytest.raises(LimitError, match="more than 1 s"):
-        session.push(bytes(2))
+    desk = Desk(session)
+    session.push(speak(1, 2, 3))
+    session.push(speak(4))
+    accepted = session.accepted
+    session.push(speak(5))
+    assert session.accepted == accepted
+    desk.run()
+    *_, final, error = session.events()
+    assert final.text == "1 2 3 4"
+    assert (error.code, error.message) == (
+        "limit",
+        "a session of more than 1 s of audio",
+    )
+
+
+def test_what_a_failed_session_is_sent_is_no_work():
+    session = open_session()
+    session.fail(ProtocolError("nonsense"))
+    session.push(speak(1, 2))
+    assert session.jobs() == []
 
 
 def test_a_session_of_another_process_is_continued_where_it_was_settled():

@@ -6,6 +6,7 @@ behaves otherwise fails here.
 
 import asyncio
 import contextlib
+import logging
 import socket
 
 import pytest
@@ -127,12 +128,13 @@ async def test_a_frame_that_is_none_is_told():
         finished.set()
 
 
-async def test_a_handshake_can_be_refused_with_a_status():
+async def test_a_handshake_can_be_refused_with_a_status(caplog):
     async with serving() as (_, port, _server):
         with pytest.raises(InvalidStatus) as caught:
             await dial(port, "/refused")
         assert caught.value.response.status_code == 503
         assert caught.value.response.body == b"full"
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 async def test_subprotocols_that_nobody_chose_are_not_answered():
