@@ -19,7 +19,7 @@ from transformers import (
 
 from engine.decoding import Filters
 from engine.errors import WeightsError
-from engine.quantise import quantise
+from engine.quantise import Int8Linear, quantise
 
 TRANSLATE = "translate:en"
 TRANSCRIBE = "transcribe"
@@ -83,7 +83,8 @@ def load_whisper(folder: Path, dtype: str) -> Whisper:
     Args:
         folder: As transformers writes it.
         dtype: What to compute in: `float32`, `bfloat16`, or `int8` for the linear
-            layers and float32 for the rest.
+            layers of the decoder and float32 for the rest.  The encoder hears worse
+            in int8 (docs/adr/0010); the decoder is what waits for memory.
 
     Raises:
         WeightsError: If a file is missing, or weights do not fit the model.
@@ -106,7 +107,8 @@ def load_whisper(folder: Path, dtype: str) -> Whisper:
             raise WeightsError(f"{folder}: {len(keys)} {kind} (first: {keys[0]})")
     model.eval().requires_grad_(False)
     if dtype == "int8":
-        quantise(model)
+        quantise(model.model.decoder)
+        model.proj_out = Int8Linear(model.proj_out)
     return Whisper(model, _vocabulary(tokenizer, generation))
 
 
