@@ -52,7 +52,7 @@ class RefusedError(ClientError):
 
 _STATUS = {
     401: "it wants another token",
-    403: "this token or origin is not allowed",
+    403: "it lets this origin not in, or has no stream at this path (/v1/stream has)",
     404: "there is no such path; the native protocol is at /v1/stream",
     503: "it is full or not ready; try again later",
 }

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from clients.client import MAX_HELD_S, Client, connect
-from clients.errors import OutputError
+from clients.output import OutputFile
 from clients.records import JsonPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
 from clients.terminal import Printer, make_printer
@@ -165,7 +165,7 @@ class Outputs(AbstractContextManager["Outputs"]):
         self._options = options
         self._stdout = stdout or sys.stdout
         self._files = ExitStack()
-        self._json: TextIO | None = None
+        self._json: TextIO | OutputFile | None = None
         self._transcript: TranscriptFile | None = None
 
     def __enter__(self) -> Self:
@@ -178,7 +178,9 @@ class Outputs(AbstractContextManager["Outputs"]):
             if self._options.json == STDOUT:
                 self._json = self._stdout
             elif self._options.json is not None:
-                self._json = files.enter_context(_create(self._options.json))
+                json_file = OutputFile(Path(self._options.json))
+                files.callback(json_file.close)
+                self._json = json_file
             if self._options.save is not None:
                 self._transcript = TranscriptFile(self._options.save)
                 files.callback(self._transcript.close)
@@ -209,10 +211,3 @@ class Outputs(AbstractContextManager["Outputs"]):
                 TranscriptPrinter(self._transcript, tasks=options.tasks, name=name)
             )
         return printers
-
-
-def _create(path: str) -> TextIO:
-    try:
-        return Path(path).open("w", encoding="utf-8")
-    except OSError as exc:
-        raise OutputError(path, exc.strerror or str(exc)) from exc

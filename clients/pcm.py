@@ -59,14 +59,20 @@ class AudioFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # libsndfile would open a folder and call it "unknown format".
-            path.open("rb").close()
+            # libsndfile would call a folder or an empty file an unknown format.
+            with path.open("rb") as file:
+                is_empty = not file.read(1)
+            if is_empty:
+                raise AudioSourceError(str(path), "it is empty")
             self._file = soundfile.SoundFile(path)
         except OSError as exc:
             raise AudioSourceError(str(path), exc.strerror or str(exc)) from exc
         except soundfile.LibsndfileError as exc:
             reason = exc.error_string.rstrip(".")
             raise AudioSourceError(str(path), f"not audio: {reason}") from exc
+        if not self._file.frames:
+            self.close()
+            raise AudioSourceError(str(path), "it holds no audio")
         try:
             self.format = PcmFormat(
                 rate=self._file.samplerate, channels=self._file.channels

@@ -8,6 +8,7 @@ import json
 from typing import Any, TextIO
 
 from clients.client import Arrival
+from clients.output import OutputFile
 from stream.audio import SAMPLE_RATE
 from stream.events import Error, Final, Partial, ServerEvent, SpeechEnded, SpeechStarted
 
@@ -64,7 +65,7 @@ def line(fields: dict[str, Any]) -> str:
 class JsonPrinter:
     """Write each event about a segment as it comes."""
 
-    def __init__(self, stream: TextIO, *, file: str | None) -> None:
+    def __init__(self, stream: TextIO | OutputFile, *, file: str | None) -> None:
         """Begin a session.
 
         Args:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from clients.client import Client
 from clients.errors import ClientError
@@ -20,6 +20,7 @@ from clients.terminal import Printer
 from stream.audio import PcmFormat
 from stream.events import Error
 
+E = TypeVar("E", bound=BaseException)
 INTERRUPTED = 130  # what a shell makes of SIGINT
 
 
@@ -118,18 +119,25 @@ def exit_code(main: Coroutine[None, None, bool], *, program: str) -> int:
         code = 0 if asyncio.run(main) else 1
     except* ClientError as group:
         print(f"{program}: {first(group)}", file=sys.stderr)
-    except* BrokenPipeError:
-        # Who read our output has left; nothing may be flushed to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except* BrokenPipeError:  # who read our output has left
+        _leave_stdout()
+    except* OSError as group:  # files have errors of their own
+        error = first(group)
+        print(f"{program}: standard output: {error.strerror}", file=sys.stderr)
+        _leave_stdout()
     except* KeyboardInterrupt:
         code = INTERRUPTED
     return code
 
 
-def first(group: BaseExceptionGroup[ClientError]) -> ClientError:
+def _leave_stdout() -> None:
+    """Have nothing flushed to it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def first(group: BaseExceptionGroup[E]) -> E:
     """Return the first error of a group: the others follow from it."""
-    error: BaseException = group
+    error: E | BaseExceptionGroup[E] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, ClientError), "groups hold what was caught"
     return error

@@ -11,10 +11,9 @@ Source: W3C, WebVTT (2019), for the times, the escapes and what ends a cue.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from clients.client import Arrival
-from clients.errors import OutputError
+from clients.output import OutputFile
 from clients.records import line, record
 from stream.audio import SAMPLE_RATE
 from stream.events import Final
@@ -168,19 +167,16 @@ class TranscriptFile:
             OutputError: If it cannot be written.
         """
         assert path.suffix in SUFFIXES, "the command line lets no other through"
-        self._path = path
+        self._suffix = path.suffix
         self._num_cues = 0
-        try:
-            self._stream: TextIO = path.open("w", encoding="utf-8", newline="\n")
-        except OSError as exc:
-            raise OutputError(str(path), exc.strerror or str(exc)) from exc
+        self._output = OutputFile(path)
         if path.suffix == ".vtt":
-            self._write("WEBVTT\n\n")
+            self._output.write("WEBVTT\n\n")
 
     @property
     def is_timeline(self) -> bool:
         """Whether it shows one stream of audio, and no second one after it."""
-        return self._path.suffix != ".jsonl"
+        return self._suffix != ".jsonl"
 
     def write_cues(self, cues: Iterable[Cue]) -> None:
         """Add cues.
@@ -190,8 +186,9 @@ class TranscriptFile:
         """
         for cue in cues:
             self._num_cues += 1
-            is_srt = self._path.suffix == ".srt"
-            self._write(srt_cue(self._num_cues, cue) if is_srt else vtt_cue(cue))
+            is_srt = self._suffix == ".srt"
+            text = srt_cue(self._num_cues, cue) if is_srt else vtt_cue(cue)
+            self._output.write(text)
 
     def write_final(self, final: Final, *, file: str | None) -> None:
         """Add a final as a line of JSON.
@@ -201,18 +198,15 @@ class TranscriptFile:
         """
         fields = record(final, file=file)
         assert fields is not None, "a final is about a segment"
-        self._write(line(fields))
+        self._output.write(line(fields))
 
     def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+        """Close the file.
 
-    def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError as exc:
-            raise OutputError(str(self._path), exc.strerror or str(exc)) from exc
+        Raises:
+            OutputError: If what failed to be written fails again.
+        """
+        self._output.close()
 
 
 class TranscriptPrinter:

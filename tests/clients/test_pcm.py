@@ -108,6 +108,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         AudioFile(tmp_path / "none.wav")
 
 
+def test_an_empty_file_and_one_without_samples_are_told_apart(tmp_path):
+    empty, silent = tmp_path / "empty.wav", tmp_path / "silent.wav"
+    empty.touch()
+    soundfile.write(silent, np.zeros(0, np.int16), 16_000)
+    with pytest.raises(AudioSourceError, match=r"empty\.wav: it is empty"):
+        AudioFile(empty)
+    with pytest.raises(AudioSourceError, match=r"silent\.wav: it holds no audio"):
+        AudioFile(silent)
+
+
 def test_a_folder_is_no_audio(tmp_path):
     with pytest.raises(AudioSourceError, match="Is a directory"):
         AudioFile(tmp_path)

@@ -1,6 +1,9 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from stream.audio import PcmFormat
 from tests.clients.scripted_server import ScriptedServer, checksum
 
 SECOND = bytes(16_000)
+FULL = Path("/dev/full")
 
 
 class ScriptedSource:
@@ -121,3 +125,28 @@ def test_exit_codes(outcome, code, said, capsys):
     err = capsys.readouterr().err
     assert err.startswith(said)
     assert err.count("\n") == (1 if said else 0)
+
+
+FULL_STDOUT = """
+import asyncio, sys
+from clients.run import exit_code
+
+async def main():
+    async with asyncio.TaskGroup():
+        print("text", flush=True)
+
+sys.exit(exit_code(main(), program="p"))
+"""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs Linux's /dev/full")
+def test_a_standard_output_that_takes_no_more_is_one_sentence():
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", FULL_STDOUT],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"p: standard output: No space left on device\n"
