@@ -1,7 +1,7 @@
 """Whether memory and lag stay flat over minutes of audio sent as fast as it is heard.
 
-The server is seen from outside: what it holds as each text comes, and how long ago the
-end of the audio that the text is about was sent.
+The server is seen from outside: what it holds as each text comes, and how much audio
+it has accepted that is not settled: it has found speech there, but sent no final.
 """
 
 import time
@@ -20,20 +20,25 @@ from engine.evaluation import live
 
 MINUTES = 10
 MARKS = (1, 5, MINUTES)  # minutes of audio at which memory is told
-PARTIALS_APART_S = 1.0
+APART_S = 1.0  # of samples between finals
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The state of a server as a text comes."""
+    """The state of a server as an event comes."""
 
     time_s: float
     """Since the first event."""
     audio_s: float
-    """What it has answered."""
+    """What is settled: the end of the last final."""
+    found_s: float
+    """What is accepted at least: where the server has last found speech."""
     rss_mb: float
-    lag_s: float | None
-    """How long ago the last sample of a final was sent; None with partials."""
+
+    @property
+    def lag_s(self) -> float:
+        """Audio that is accepted and not settled."""
+        return self.found_s - self.audio_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class MemoryFigures:
                 _per_minute(self.rss_mb_per_minute, "MB"),
                 "flat",
             ),
-            Row("lag, seconds, p50 / p90 / p95", str(self.lag_s)),
+            Row("lag, s of audio, p50 / p90 / p95", str(self.lag_s)),
             Row(
                 "  slope, second half", _per_minute(self.lag_s_per_minute, "s"), "flat"
             ),
@@ -103,7 +108,7 @@ def watch(
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Sample]:
-    """Return a sample for each final, and for partials a second or more apart.
+    """Return a sample for each final, and for other events some time apart.
 
     Args:
         events: As they come.
@@ -113,19 +118,18 @@ def watch(
     """
     samples = list[Sample]()
     begin_s = None
-    audio_s = 0.0
+    found_s = answered_s = 0.0
     for event in events:
         now_s = clock()
         begin_s = now_s if begin_s is None else begin_s
-        if event["type"] not in ("partial", "final"):
-            continue
-        advance(max(0, int(event["end_s"]) - int(audio_s)))
-        audio_s = max(audio_s, event["end_s"])
+        found_s = max(found_s, event["end_s"] or event["start_s"] or 0.0)
         is_final = event["type"] == "final"
+        if is_final:
+            advance(int(event["end_s"]) - int(answered_s))
+            answered_s = event["end_s"]
         time_s = now_s - begin_s
-        if is_final or not samples or time_s >= samples[-1].time_s + PARTIALS_APART_S:
-            lag_s = event["latency_s"] if is_final else None
-            samples.append(Sample(time_s, audio_s, rss_mb(), lag_s))
+        if is_final or not samples or time_s >= samples[-1].time_s + APART_S:
+            samples.append(Sample(time_s, answered_s, found_s, rss_mb()))
     return samples
 
 
@@ -135,19 +139,22 @@ def figures(engine: str, samples: Sequence[Sample]) -> MemoryFigures:
     Raises:
         ValueError: If there was no final.
     """
-    lags = [(s.audio_s / 60, s.lag_s) for s in samples if s.lag_s is not None]
-    lag_s = quantiles([lag for _, lag in lags], of="final")
+    heard = [sample for sample in samples if sample.audio_s]
+    lag_s = quantiles([sample.lag_s for sample in heard], of="final")
     last = samples[-1]
-    half = last.audio_s / 60 / 2
-    held = [(s.audio_s / 60, s.rss_mb) for s in samples]
+    later = [sample for sample in heard if sample.audio_s >= last.audio_s / 2]
+    held = {sample.audio_s / 60: sample.rss_mb for sample in samples}
     marks = [m for m in MARKS if round(last.audio_s / 60, 1) >= m]
     return MemoryFigures(
         engine=engine,
         audio_s=last.audio_s,
         speed=last.audio_s / last.time_s,
-        rss_mb={m: [mb for minute, mb in held if minute <= m][-1] for m in marks},
-        rss_mb_per_minute=slope([point for point in held if point[0] >= half]),
+        rss_mb={m: held[max(at for at in held if at <= m)] for m in marks},
+        rss_mb_per_minute=slope([(s.audio_s / 60, s.rss_mb) for s in later]),
         lag_s=lag_s,
-        lag_s_per_minute=slope([point for point in lags if point[0] >= half]),
+        lag_s_per_minute=slope(
+            # Once all audio is accepted, the lag can only fall.
+            [(s.audio_s / 60, s.lag_s) for s in later if s.found_s < last.found_s]
+        ),
         details=[asdict(sample) for sample in samples],
     )
