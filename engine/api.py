@@ -68,6 +68,8 @@ class UtteranceOptions:
     """One hypothesis each.  All share one encoding of the audio."""
     language: str | None = None
     """Code of the spoken language; None lets the model tell."""
+    likely_language: str | None = None
+    """What to believe until the model is sure: the language last heard."""
     words: bool = False
     """Whether finals say where each word was spoken."""
 

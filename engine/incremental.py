@@ -24,6 +24,10 @@ from engine.whisper_encoder import BlockEncoder
 CLOSING_SILENCE_S = 1.0  # as good as the official padding to 30 s, at a tenth its cost
 PARTIAL_SILENCE_S = 0.34
 WITHHELD_FRAMES = 25  # half a second: words that the model looks for there may change
+DEFAULT_LANGUAGE = "en"
+PARTIAL_CONFIDENCE = 0.7  # of another language: half a second sounds like anything
+FINAL_CONFIDENCE = 0.5
+AGREEMENT_SAMPLES = samples_of(0.34)
 MAX_NEW_TOKENS = 12  # of a partial, behind the last one's; a lost model stops there
 MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
 
@@ -32,8 +36,10 @@ MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
 class _Thread:
     """What was said so far in answer to one task."""
 
-    agreement: LocalAgreement = field(default_factory=LocalAgreement)
-    language: str = "en"
+    language: str
+    agreement: LocalAgreement = field(
+        default_factory=lambda: LocalAgreement(AGREEMENT_SAMPLES)
+    )
 
 
 class WhisperUtterance:
@@ -57,7 +63,8 @@ class WhisperUtterance:
         self._encoding = StreamingEncoder(encoder, encoding)
         self._cross = decoder.new_cross()
         self._num_samples = 0
-        self._threads = {task: _Thread() for task in options.tasks}
+        guess = options.likely_language or DEFAULT_LANGUAGE
+        self._threads = {task: _Thread(language=guess) for task in options.tasks}
         self._final: list[Hypothesis] | None = None
 
     def push(self, samples: Samples) -> None:
@@ -80,10 +87,20 @@ class WhisperUtterance:
 
     def _partial(self, task: str, cross: torch.Tensor) -> Hypothesis:
         thread = self._threads[task]
-        answer = self._answer(thread, task, cross, max_new=MAX_NEW_TOKENS)
+        answer = self._answer(
+            thread,
+            task,
+            cross,
+            max_new=MAX_NEW_TOKENS,
+            confidence=PARTIAL_CONFIDENCE,
+        )
         thread.language = answer.language
-        if answer.is_speech:
-            thread.agreement.update(answer.tokens, num_sure=self._num_sure(answer))
+        if answer.is_speech and answer.language_is_sure:
+            thread.agreement.update(
+                answer.tokens,
+                heard=self._num_samples,
+                num_sure=self._num_sure(answer),
+            )
         stable_text = self._transcriber.text(thread.agreement.stable)
         return Hypothesis(
             task=task,
@@ -145,6 +162,7 @@ class WhisperUtterance:
         cross: torch.Tensor,
         *,
         max_new: int | None = None,
+        confidence: float = FINAL_CONFIDENCE,
     ) -> Answer:
         """Return the answer that goes on from what is stable."""
         stable = thread.agreement.stable
@@ -155,6 +173,7 @@ class WhisperUtterance:
                 # Once text is stable, its language is, too.
                 language=thread.language if stable else self._options.language,
                 guess=thread.language,
+                confidence=confidence,
                 heard_frames=frames_of(self._num_samples),
                 forced=stable,
                 draft=thread.agreement.newest[len(stable) :],

@@ -32,6 +32,7 @@ class Answer:
     tokens: tuple[int, ...]
     text: str
     language: str
+    language_is_sure: bool
     is_speech: bool
     """False where the model doubts that anyone spoke; then `text` is empty.
 
@@ -54,7 +55,9 @@ class Question:
     language: str | None
     """Code of the spoken language; None lets the model tell."""
     guess: str = "en"
-    """What to try first where it may tell; it costs another pass if it disagrees."""
+    """What to believe where the model may tell, but is not sure."""
+    confidence: float = 0.5
+    """How probable another language must be to be believed; it costs a pass."""
     heard_frames: int
     """How many of the frames hold audio; silence was added behind them."""
     forced: tuple[int, ...] = ()
@@ -77,11 +80,13 @@ class Transcriber:
         """Return the answer to a question."""
         language = question.language or question.guess
         decoded = self._decode(question, language)
-        if question.language is None and (
-            (told := self._told_language(decoded)) != language
-        ):
-            language = told
-            decoded = self._decode(replace(question, draft=()), language)
+        is_sure = True
+        if question.language is None:
+            told, probability = self._told_language(decoded)
+            is_sure = probability >= question.confidence
+            if is_sure and told != language:
+                language = told
+                decoded = self._decode(replace(question, draft=()), language)
         decoded, frames = self._put_in_place(question, language, decoded)
         text = self._vocabulary.text(decoded.tokens).strip()
         is_speech = bool(question.forced) or self._is_speech(decoded, text)
@@ -89,6 +94,7 @@ class Transcriber:
             tokens=tuple(decoded.tokens),
             text=text if is_speech else "",
             language=language,
+            language_is_sure=is_sure,
             is_speech=is_speech,
             frames=tuple(frames),
             num_spoken=self._num_spoken(decoded.tokens),
@@ -193,10 +199,12 @@ class Transcriber:
                 return count
         return 0
 
-    def _told_language(self, decoded: Decoded) -> str:
+    def _told_language(self, decoded: Decoded) -> tuple[str, float]:
+        """Return the likeliest language, and how likely it is among all."""
         languages = self._vocabulary.languages
-        ids = list(languages.values())
-        return list(languages)[int(decoded.start_logits[ids].argmax())]
+        probabilities = decoded.start_logits[list(languages.values())].softmax(-1)
+        best = int(probabilities.argmax())
+        return list(languages)[best], probabilities[best].item()
 
     def _is_speech(self, decoded: Decoded, text: str) -> bool:
         if not text or text[0] in NOT_WORDS:

@@ -37,6 +37,7 @@ from stream.events import (
     Started,
 )
 from stream.jobs import (
+    Finished,
     HearAudio,
     Heard,
     Job,
@@ -199,7 +200,17 @@ class Session:
                 self._say(partial)
             return
         segment.outcome = result
+        if isinstance(result, Finished):
+            self._remember_language(result)
         self._settle()
+
+    def _remember_language(self, finished: Finished) -> None:
+        """Let the next segments begin with the language of one that had words."""
+        for hypothesis in finished.hypotheses:
+            if hypothesis.text:
+                self._options = replace(
+                    self._options, likely_language=hypothesis.language
+                )
 
     def events(self) -> list[ServerEvent]:
         """Return what the client is to be told, and forget it."""
