@@ -101,8 +101,8 @@ def build(cls: type[T], table: dict[str, Any], *, where: str = "") -> T:
     declared = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(table.keys() - declared.keys()):
         known = ", ".join(sorted(declared)) or "none"
-        keys = ", ".join(where + key for key in unknown)
-        raise ValueError(f"unknown key {keys}; known here: {known}")
+        keys = ", ".join(where + _name(key) for key in unknown)
+        raise ValueError(f"unknown key {_cut(keys)}; known here: {known}")
     required = {
         name
         for name, field in declared.items()
@@ -146,8 +146,16 @@ def _convert(kind: Any, value: Any, key: str, shown: bool) -> Any:
     raise ValueError(f"{key} is {found}; expected {_describe(kind)}")
 
 
+def _name(key: str) -> str:
+    """Return a key as an error may repeat it: what cannot be printed, escaped."""
+    return key if key.isprintable() else repr(key)
+
+
 def _quote(value: object) -> str:
-    shown = repr(value)
+    return _cut(repr(value))
+
+
+def _cut(shown: str) -> str:
     return shown if len(shown) <= MAX_QUOTED else shown[: MAX_QUOTED - 1] + "…"
 
 

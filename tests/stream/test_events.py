@@ -56,6 +56,18 @@ def test_a_field_that_is_missing_is_named(kind):
     assert all(name in str(caught.value) for name in required)
 
 
+@pytest.mark.parametrize(
+    "key", ["\ud800", "\x1b[2J", "k" * 100_000], ids=["lone", "escape", "long"]
+)
+def test_an_unknown_key_is_repeated_only_as_far_as_it_can_be_sent_and_read(key):
+    with pytest.raises(ProtocolError, match="unknown key") as caught:
+        decode_client(json.dumps({"type": "start", key: 1}))
+    message = str(caught.value)
+    assert message.encode().isascii() or "…" in message
+    assert message.isprintable()
+    assert len(message) < 250
+
+
 def test_nesting_without_end_is_one_clear_error():
     with pytest.raises(ProtocolError, match="not JSON"):
         decode_client("[" * 100_000)
