@@ -43,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = Console(stderr=True)
     console = notes if options.json == STDOUT else Console()
     try:
-        result = _measure(options, notes, console)
-        return _write(result, options.json)
+        _write(_measure(options, notes, console), options.json)
+    except KeyboardInterrupt:
+        notes.print(f"{PROGRAM}: stopped")
     except ModuleNotFoundError as exc:
         notes.print(
             f"{PROGRAM}: {exc.name} is not installed; the extras server and eval have "
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (EngineError, OSError, ValueError) as exc:
         notes.print(f"{PROGRAM}: {exc}", markup=False)
+    else:
+        return 0
     return 1
 
 
@@ -100,16 +103,15 @@ def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
     return run(Setup(clips, options.config, options.limit, notes))
 
 
-def _write(result: dict[str, Any], target: str | None) -> int:
+def _write(result: dict[str, Any], target: str | None) -> None:
     """Write all to the file, or to standard output; end with what programs read."""
     if target == STDOUT:
         print(json.dumps(result, ensure_ascii=False))  # noqa: T201
-        return 0
+        return
     if target:
         text = json.dumps(result, ensure_ascii=False, indent=1)
         Path(target).write_text(text + "\n", encoding="utf-8")
     print(json.dumps(_without_details(result), ensure_ascii=False))  # noqa: T201
-    return 0
 
 
 def _without_details(value: Any) -> Any:

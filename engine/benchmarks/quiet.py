@@ -56,7 +56,7 @@ class QuietFigures:
             words = f"{found['final_words']:.0f} in finals, "
             words += f"{found['partial_words']:.0f} in partials"
             is_music = kind == MUSIC
-            rows.append(Row(f"{kind}: invented words", words, "" if is_music else "0"))
+            rows.append(Row(f"{kind}: words", words, "" if is_music else "0"))
             if is_music:
                 share = f"{found['with_final_words']:.1f} % in a final, "
                 share += f"{found['with_partial_words']:.1f} % in a partial"
