@@ -145,9 +145,10 @@ class EngineContract:
         with pytest.raises(UnsupportedError):
             engine.open(UtteranceOptions(tasks=("sing",)))
 
-    def test_a_language_that_is_not_served_is_refused(self, engine):
-        with pytest.raises(UnsupportedError, match="no language 'xx'"):
-            engine.check(UtteranceOptions(language="xx"))
+    @pytest.mark.parametrize("language", ["xx", ""])
+    def test_a_language_that_is_not_served_is_refused(self, engine, language):
+        with pytest.raises(UnsupportedError, match=f"no language '{language}'"):
+            engine.check(UtteranceOptions(language=language))
 
     def test_an_utterance_that_grows_too_long_is_an_error(self, engine):
         utterance = engine.open(UtteranceOptions())
