@@ -20,6 +20,7 @@ from typing import (
 T = TypeVar("T")
 
 MAX_BLOCK_WINDOWS = 8
+MAX_THREADS = 256  # no operation gains from more; the system may refuse them
 MAX_QUOTED = 80  # characters of foreign input that an error repeats
 
 
@@ -70,8 +71,10 @@ class EngineConfig:
     """Beams of the search for text; 1 is greedy, which is what partials can afford."""
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise ValueError(f"threads is {self.threads}; it must be 0 or more")
+        if not 0 <= self.threads <= MAX_THREADS:
+            raise ValueError(
+                f"threads is {self.threads}; it must be 0 to {MAX_THREADS}"
+            )
         if not 1 <= self.beams <= 8:
             raise ValueError(f"beams is {self.beams}; it must be 1 to 8")
 
@@ -88,6 +91,8 @@ def read_toml(cls: type[T], path: Path) -> T:
         return build(cls, tomllib.loads(path.read_text(encoding="utf-8")))
     except ValueError as exc:
         raise ValueError(f"{path}: {exc}") from exc
+    except RecursionError as exc:
+        raise ValueError(f"{path}: it is nested too deeply") from exc
 
 
 def build(cls: type[T], table: dict[str, Any], *, where: str = "") -> T:

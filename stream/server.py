@@ -188,7 +188,9 @@ def _load(settings: uvicorn.Config) -> None:
         settings.load()
     except ssl.SSLError as exc:
         names = " and ".join(map(str, files))
-        raise OSError(f"{names} are no certificate and its key: {exc.reason}") from exc
+        raise OSError(
+            f"{names} are no certificate and its key: {exc.strerror}"
+        ) from exc
 
 
 def _bind(host: str, port: int) -> socket.socket:

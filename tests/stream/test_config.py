@@ -62,6 +62,8 @@ def test_every_table_is_read(tmp_path):
         ("engine = 3", "engine is 3; expected a table"),
         ("[limits]\n[limits]", "Cannot declare ('limits',) twice"),
         ("host = '\x00'", "invalid character"),
+        ("[engine]\nthreads = 100_000", "threads is 100000; it must be 0 to 256"),
+        ("a = " + "[" * 10_000, "nested too deeply"),
         ("port = ", "Invalid value"),
     ],
 )

@@ -89,7 +89,9 @@ async def test_a_certificate_that_is_not_there_is_named():
 
 async def test_a_certificate_that_is_none_is_named():
     auth = AuthConfig(tls_cert=Path(__file__), tls_key=Path(__file__))
-    with pytest.raises(OSError, match=r"test_server\.py are no certificate"):
+    with pytest.raises(
+        OSError, match=r"test_server\.py are no certificate and its key: .*PEM"
+    ):
         async with running(auth=auth):
             pass
 
