@@ -1,5 +1,7 @@
 """When each sample was sent, to tell how late an event about it comes.
 
+And whether that is so late that people should know.
+
 Pure: the clock is the caller's.
 """
 
@@ -8,6 +10,9 @@ from bisect import bisect_left
 from stream.events import Final, Partial, ServerEvent, SpeechEnded
 
 EVENT_RATE = 16_000  # Hz, of `start` and `end` in events
+BEHIND_S = 10.0
+"""Seconds by which a final is late on a server that does not keep up: several times
+what the longest final takes, and early in the 30 s after which it reads more slowly."""
 
 
 class SendTimes:
@@ -43,3 +48,19 @@ class SendTimes:
         """
         stale = bisect_left(self._ends, before)
         del self._ends[:stale], self._times_s[:stale]
+
+
+class LagWatch:
+    """Notices when finals begin to come late; once, until they are in time again."""
+
+    def __init__(self) -> None:
+        self._is_behind = False
+
+    def is_news(self, event: ServerEvent, latency_s: float | None) -> bool:
+        """Return whether an event shows for the first time that the server lags."""
+        if not isinstance(event, Final) or latency_s is None:
+            return False
+        was_behind = self._is_behind
+        # It must have caught up well, so that one slow final after another is no news.
+        self._is_behind = latency_s > (BEHIND_S / 2 if was_behind else BEHIND_S)
+        return self._is_behind and not was_behind

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from clients.client import Client
 from clients.errors import ClientError
+from clients.latency import LagWatch
 from clients.options import Options, Outputs
 from clients.terminal import Printer
 from stream.audio import PcmFormat
@@ -63,7 +64,7 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
     Raises:
         ExceptionGroup: Of `ClientError`s, if the source or the session failed.
     """
-    is_answered = True
+    is_answered, lag = True, LagWatch()
     with ExitStack() as stack, stopped_by_signals(source.stop):
         printers = [_closing(stack, p) for p in outputs.printers(source.name)]
         async with (
@@ -76,6 +77,9 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
                     is_answered = False
                 if not source.is_live:
                     arrival = replace(arrival, latency_s=None)
+                if lag.is_news(arrival.event, arrival.latency_s):
+                    late = f"{arrival.latency_s:.0f} s behind what it was sent"
+                    print(f"the server is {late}", file=sys.stderr)
                 for printer in printers:
                     printer.show(arrival)
     return is_answered

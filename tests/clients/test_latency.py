@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.latency import EVENT_RATE, SendTimes
+from clients.latency import BEHIND_S, EVENT_RATE, LagWatch, SendTimes
 from stream.events import Partial, Progress, SpeechEnded, SpeechStarted
+from tests.clients.events import final, partial
 
 
 def ended(end: int) -> SpeechEnded:
@@ -60,3 +61,17 @@ def test_forgetting_changes_no_latency_of_what_is_not_settled(pieces, before, la
     pruned.forget(before)
     event = ended(before + later)
     assert pruned.latency_s(event, 99.0) == whole.latency_s(event, 99.0)
+
+
+def test_lag_is_news_once_until_the_server_has_caught_up():
+    watch = LagWatch()
+    late, barely, in_time = BEHIND_S + 1, BEHIND_S - 1, BEHIND_S / 2
+    told = [
+        watch.is_news(final("text"), latency_s)
+        for latency_s in (0.5, barely, late, late, barely, late, in_time, late, None)
+    ]
+    assert told == [False, False, True, False, False, False, False, True, False]
+
+
+def test_a_late_partial_is_no_lag_since_finals_go_first():
+    assert not LagWatch().is_news(partial("text"), 2 * BEHIND_S)

@@ -104,6 +104,15 @@ async def test_latencies_are_shown_only_where_they_mean_anything(live, tmp_path)
     assert ('"latency_s": null, "language": "en"' in path.read_text()) is not live
 
 
+async def test_a_server_that_does_not_keep_up_is_told_once(monkeypatch, capsys):
+    monkeypatch.setattr("clients.latency.BEHIND_S", 0.0)
+    async with ScriptedServer() as server:
+        options = Options(url=server.url)
+        with Outputs(options) as outputs:
+            await caption(ScriptedSource(3), options, outputs)
+    assert capsys.readouterr().err == "the server is 0 s behind what it was sent\n"
+
+
 @pytest.mark.parametrize(
     ("outcome", "code", "said"),
     [
