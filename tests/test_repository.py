@@ -24,8 +24,8 @@ try:
     {function}(["--help"])
 except SystemExit as exc:
     code = exc.code
-heavy = sorted({{"torch", "transformers"}} & sys.modules.keys())
-sys.exit(f"exit code {{code}}, imported {{heavy}}" if code or heavy else 0)
+loaded = sorted({forbidden} & sys.modules.keys())
+sys.exit(f"exit code {{code}}, imported {{loaded}}" if code or loaded else 0)
 """
 USED_BY_OTHERS = {
     "accelerate": "transformers, to read GGUF",
@@ -111,7 +111,10 @@ def test_the_repository_speaks_of_no_machine():
 @pytest.mark.parametrize("script", PROJECT["scripts"])
 def test_help_comes_without_loading_a_model_library(script):
     module, _, function = PROJECT["scripts"][script].partition(":")
-    code = HELP.format(module=module, function=function)
+    forbidden = {"torch", "transformers"}
+    if module.startswith("clients"):
+        forbidden |= modules_of(declared("server", "eval") - declared())
+    code = HELP.format(module=module, function=function, forbidden=forbidden)
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=HELP_S
     )
@@ -147,6 +150,12 @@ def imported(*folders: str) -> set[str]:
     names = {name for file in sources(*folders) for name in imports(file)}
     foreign = names - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
     return {normal(provider) for name in foreign for provider in providers[name]}
+
+
+def modules_of(packages: set[str]) -> set[str]:
+    """Return the names by which packages are imported."""
+    providers = packages_distributions()
+    return {name for name, by in providers.items() if packages & {*map(normal, by)}}
 
 
 def imports(file: Path) -> Iterator[str]:
