@@ -7,6 +7,7 @@
 Everything that belongs to the utterance lives here and ends with it.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -15,7 +16,13 @@ from engine.api import Hypothesis, Mode, Samples, UtteranceOptions, Word
 from engine.config import EncodingConfig
 from engine.encoding import StreamingEncoder
 from engine.errors import TooLongError
-from engine.geometry import FRAME_SAMPLES, MAX_FRAMES, frames_of, samples_of
+from engine.geometry import (
+    ENCODER_RATE,
+    FRAME_SAMPLES,
+    MAX_FRAMES,
+    frames_of,
+    samples_of,
+)
 from engine.stability import LocalAgreement
 from engine.transcriber import Answer, Question, Transcriber
 from engine.whisper_decoder import TokenDecoder
@@ -23,11 +30,12 @@ from engine.whisper_encoder import BlockEncoder
 
 CLOSING_SILENCE_S = 1.0  # as good as the official padding to 30 s, at a tenth its cost
 PARTIAL_SILENCE_S = 0.34
-WITHHELD_FRAMES = 25  # half a second: words that the model looks for there may change
+WITHHELD_FRAMES = ENCODER_RATE  # a word heard in the last second may still change
 DEFAULT_LANGUAGE = "en"
 PARTIAL_CONFIDENCE = 0.7  # of another language: half a second sounds like anything
 FINAL_CONFIDENCE = 0.5
-AGREEMENT_SAMPLES = samples_of(0.34)
+MIN_STABLE_LOGPROB = math.log(0.6)  # a token less likely is not stable
+AGREEMENT_SAMPLES = samples_of(0.68)  # of audio, over which hypotheses agree
 MAX_NEW_TOKENS = 12  # of a partial, behind the last one's; a lost model stops there
 MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
 
@@ -112,12 +120,17 @@ class WhisperUtterance:
         )
 
     def _num_sure(self, answer: Answer) -> int:
-        """Return how many leading tokens are about audio that lies far enough back."""
+        """Return how many leading tokens may become stable.
+
+        Up to the first that the model doubts, or heard where a word may not be over.
+        """
         newest = self._num_samples // FRAME_SAMPLES - WITHHELD_FRAMES
-        spoken = answer.frames[: answer.num_spoken]
-        return next(
-            (i for i, frame in enumerate(spoken) if frame > newest), len(spoken)
-        )
+        spoken = zip(answer.frames, answer.logprobs, strict=True)
+        for index, (frame, logprob) in enumerate(spoken):
+            is_open = frame > newest or logprob < MIN_STABLE_LOGPROB
+            if is_open or index == answer.num_spoken:
+                return index
+        return answer.num_spoken
 
     def final(self) -> list[Hypothesis]:
         """Return the text as if no more audio followed; see `engine.api.Utterance`."""

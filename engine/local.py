@@ -138,13 +138,16 @@ def _load(folder: Path, dtype: str) -> tuple[Whisper, str]:
     """Return the weights in the data type asked for, or in the faster one."""
     if dtype != "auto":
         return load_whisper(folder, dtype), f"{dtype} (as configured)"
-    trials = {}
+    taken: dict[str, float] = {}
+    fastest, chosen = dtype, None
     for name in DTYPES:
         whisper = load_whisper(folder, name)
-        trials[name] = (_seconds(whisper), whisper)
-    fastest = min(trials, key=lambda name: trials[name][0])
-    figures = ", ".join(f"{name} {1000 * t:.0f} ms" for name, (t, _) in trials.items())
-    return trials[fastest][1], f"{fastest} (measured: {figures})"
+        taken[name] = _seconds(whisper)
+        if chosen is None or taken[name] < taken[fastest]:
+            fastest, chosen = name, whisper
+    assert chosen, "there are data types to try"
+    figures = ", ".join(f"{name} {1000 * t:.0f} ms" for name, t in taken.items())
+    return chosen, f"{fastest} (measured: {figures})"
 
 
 def _seconds(whisper: Whisper) -> float:

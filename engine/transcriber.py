@@ -40,6 +40,8 @@ class Answer:
     """
     frames: tuple[int, ...]
     """The encoder frame that the model looked at most as it chose each token."""
+    logprobs: tuple[float, ...]
+    """Of each token; 0 for those that were forced."""
     num_spoken: int
     """Tokens up to the last with a letter; marks behind it change with what follows."""
 
@@ -97,6 +99,7 @@ class Transcriber:
             language_is_sure=is_sure,
             is_speech=is_speech,
             frames=tuple(frames),
+            logprobs=_logprobs(question, decoded),
             num_spoken=self._num_spoken(decoded.tokens),
         )
 
@@ -211,3 +214,8 @@ class Transcriber:
             return False
         silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
         return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB
+
+
+def _logprobs(question: Question, decoded: Decoded) -> tuple[float, ...]:
+    chosen = (*(0.0 for _ in question.forced), *decoded.logprobs)
+    return chosen[: len(decoded.tokens)]
