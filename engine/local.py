@@ -88,8 +88,9 @@ class LocalEngine:
         for task in options.tasks:
             if task not in self._info.tasks:
                 raise UnsupportedError("task", task, self._info.tasks)
-        if options.language not in (None, *self._info.languages):
-            raise UnsupportedError("language", options.language, self._info.languages)
+        language = options.language
+        if language is not None and language not in self._info.languages:
+            raise UnsupportedError("language", language, self._info.languages)
 
     def open(self, options: UtteranceOptions) -> WhisperUtterance:
         """Begin an utterance."""
