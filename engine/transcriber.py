@@ -119,7 +119,9 @@ class Transcriber:
         if wrong is None:
             return decoded, frames
         again = replace(question, forced=tuple(decoded.tokens[:wrong]), draft=())
+        kept = decoded.logprobs[: wrong - len(question.forced)]
         decoded = self._decode(again, language, barred=decoded.tokens[wrong])
+        decoded.logprobs[:0] = kept
         frames = self._frames(decoded, num_prompt)
         if (wrong := self._misplaced(question, decoded, frames)) is not None:
             del decoded.tokens[wrong:], frames[wrong:]
@@ -137,9 +139,8 @@ class Transcriber:
 
     @staticmethod
     def _frames(decoded: Decoded, num_prompt: int) -> list[int]:
-        if decoded.attention is None or not decoded.tokens:
-            return []
-        return token_frames(decoded.attention, num_prompt)
+        assert decoded.attention is not None, "the decoder was not watched"
+        return token_frames(decoded.attention, num_prompt) if decoded.tokens else []
 
     def words(self, cross: Tensor, task: str, answer: Answer) -> tuple[Word, ...]:
         """Return where the words of an answer were spoken, by one more pass.
@@ -153,9 +154,8 @@ class Transcriber:
         if not answer.text:
             return ()
         prompt = self._vocabulary.prompt(answer.language, task)
-        state = self._decoder.begin(cross, watch=self._vocabulary.alignment_heads)
-        self._decoder.hidden(torch.tensor([[*prompt, *answer.tokens]]), state)
-        bounds = token_bounds(state.attention, len(prompt))
+        attention = self._attention(cross, [*prompt, *answer.tokens])
+        bounds = token_bounds(attention, len(prompt))
         return words(answer.tokens, bounds, self._vocabulary.text)
 
     def text(self, tokens: Sequence[int]) -> str:
@@ -173,7 +173,7 @@ class Transcriber:
         limit = max(limit, len(question.forced))
         limit = min(limit, self._decoder.max_tokens - len(prompt) - 1)
         if self._beams > 1 and barred is None:
-            return beam_search(
+            decoded = beam_search(
                 self._decoder,
                 question.cross,
                 prompt,
@@ -183,6 +183,9 @@ class Transcriber:
                 beams=self._beams,
                 forced=question.forced,
             )
+            tokens = [*prompt, *decoded.tokens]
+            decoded.attention = self._attention(question.cross, tokens)
+            return decoded
         return greedy(
             self._decoder,
             question.cross,
@@ -195,6 +198,12 @@ class Transcriber:
             barred=barred,
             watch=self._vocabulary.alignment_heads,
         )
+
+    def _attention(self, cross: Tensor, tokens: list[int]) -> Tensor:
+        """Return where the tokens of prompt and answer looked, (A, P + N, T)."""
+        state = self._decoder.begin(cross, watch=self._vocabulary.alignment_heads)
+        self._decoder.hidden(torch.tensor([tokens]), state)
+        return state.attention
 
     def _num_spoken(self, tokens: list[int]) -> int:
         for count in range(len(tokens), 0, -1):
