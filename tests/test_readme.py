@@ -19,9 +19,9 @@ from engine.errors import WeightsError
 from engine.weights import resolve
 from stream.config import read_config
 from stream.events import CLIENT_EVENTS, SERVER_EVENTS
+from tests.checkout import ROOT, tracked
 from tests.clients.threaded_server import threaded_server
 
-ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/*.md")]
 PROGRAMS = {
@@ -102,16 +102,17 @@ def test_the_events_are_those_of_the_protocol():
 def test_the_tree_shown_is_the_tree(package):
     (listed,) = re.findall(rf"^{package}/ .*\n((?:[├└]── .*\n)+)", TEXT, re.MULTILINE)
     names = re.findall(r"^[├└]── (\S+)  ", listed, re.MULTILINE)
-    assert sorted(names) == sorted(shown_names(ROOT / package))
+    assert sorted(names) == sorted(shown_names(package))
 
 
-def shown_names(package: Path) -> list[str]:
+def shown_names(package: str) -> list[str]:
     """Return what the tree has a line for: modules, and a package's only module."""
-    names = [file.name for file in package.glob("*.py") if file.name != "__init__.py"]
-    for inner in package.glob("*/__init__.py"):
-        files = [file for file in inner.parent.glob("*.py") if file != inner]
-        folder = f"{inner.parent.name}/"
-        names.append(folder + files[0].name if len(files) == 1 else folder)
+    files = [file for file in tracked(package) if file.suffix == ".py"]
+    named = [file for file in files if file.name != "__init__.py"]
+    names = [file.name for file in named if file.parent == ROOT / package]
+    for folder in {file.parent for file in named} - {ROOT / package}:
+        inner = [file.name for file in named if file.parent == folder]
+        names.append(f"{folder.name}/" + (inner[0] if len(inner) == 1 else ""))
     return names
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.checkout import ROOT, tracked
+
 PACKAGES = ("stream", "engine", "clients")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 MOST_LINES = 400
@@ -36,17 +37,6 @@ USED_BY_OTHERS = {
     "ruff": "make lint",
 }
 """Declared packages that none of our files imports, and who uses them."""
-
-
-def tracked() -> list[Path]:
-    """Return the files that git knows."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True
-    )
-    if listing.returncode:
-        pytest.skip("not a git checkout")
-    files = [ROOT / name for name in listing.stdout.split("\0") if name]
-    return [file for file in files if file.exists()]
 
 
 def sources(*folders: str) -> list[Path]:
