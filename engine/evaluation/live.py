@@ -4,6 +4,7 @@ The layers forbid the engine to import them; their commands are the interface.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,7 @@ from engine.errors import EngineError
 LISTENING = "listening on "
 START_S = 180.0  # loading and warming up, on a slow disk
 STOP_S = 30.0
+STOPPED = 143  # what a shell makes of SIGTERM
 
 Event = dict[str, Any]
 """A line of `salmonn-file --json -`."""
@@ -43,6 +45,8 @@ def running_server(
         command += ["--config", str(config)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout, "stdout is a pipe"
+    # Told to stop, we must not leave the server behind.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     try:
         line = server.stdout.readline().strip()
         if not line.startswith(LISTENING):
@@ -52,6 +56,7 @@ def running_server(
         server.terminate()
         server.wait(STOP_S)
         server.stdout.close()
+        signal.signal(signal.SIGTERM, before)
 
 
 def engine_config(server_config: Path | None) -> EngineConfig:
