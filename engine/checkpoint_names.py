@@ -1,0 +1,227 @@
+"""Which tensors a SALMONN checkpoint holds, and what their shapes tell.
+
+    speech_query_tokens, ln_*, speech_Qformer.*, speech_llama_proj.*    the bridge
+    llama_model.….layers.N.self_attn.q_proj.lora_{A,B}.default.weight   the LoRA
+    inv_freq of each layer, BEATs' repeated tables, position_ids        extras
+
+The extras are what the original code saved without need: they may be there, and nobody
+reads them.  Sizes come from the shapes alone, each by a vote of the tensors that have
+it, so that a single wrong tensor is the one that gets named.  Knows neither files nor
+values.
+"""
+
+import itertools
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from engine.beats import BeatsConfig
+from engine.checkpoint_sizes import Lora, Sizes
+from engine.errors import WeightsError
+from engine.qformer import Bridge, BridgeConfig
+
+Shapes = Mapping[str, tuple[int, ...]]
+Layout = dict[str, tuple[int | str, ...]]
+"""Names of tensors with their shapes; a string is a size that the checkpoint tells."""
+
+MOST_NAMED = 3
+
+_LAYERS = "llama_model.base_model.model.model.layers"
+_LORA = re.compile(
+    re.escape(_LAYERS) + r"\.(\d+)\.(\w+\.\w+)\.lora_[AB]\.default\.weight"
+)
+_ROTARY = re.compile(re.escape(_LAYERS) + r"\.(\d+)\.self_attn\.rotary_emb\.inv_freq")
+_HIDDEN_IN = {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"}
+"""Linear layers that read the language model's hidden states themselves."""
+_MARKED = BridgeConfig(
+    speech_width=2, audio_width=3, width=7, ffn_width=11, queries=13, llm_width=17
+)
+_MARKS = {
+    getattr(_MARKED, name): name
+    for name in (
+        "speech_width",
+        "audio_width",
+        "frame_width",
+        "width",
+        "ffn_width",
+        "queries",
+        "llm_width",
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The layout of one checkpoint, in its three parts."""
+
+    bridge: Layout
+    lora: Layout
+    extras: Layout
+
+    @classmethod
+    def of(cls, found: Iterable[str], *, bridge_layers: int) -> "Names":
+        """Return the layout of a checkpoint that has about these names.
+
+        Args:
+            found: Names; some may be wrong.
+            bridge_layers: Layers of the Q-Former.
+        """
+        names = sorted(found)
+        loras = [match for name in names if (match := _LORA.fullmatch(name))]
+        rotary = [match for name in names if (match := _ROTARY.fullmatch(name))]
+        # Counted, not the highest: a wrong number is then a wrong name.
+        layers = len({match[1] for match in (*loras, *rotary)})
+        counts = Counter(match[2] for match in loras)
+        # What only a few layers have is misspelt.
+        targets = [name for name, count in counts.items() if count >= layers]
+        return cls(
+            _bridge_layout(bridge_layers),
+            _lora_layout(layers, targets),
+            _extras_layout(layers),
+        )
+
+    def sizes(self, shapes: Shapes, bridge: BridgeConfig, alpha: float) -> Sizes:
+        """Return what the shapes tell, once every one of them fits.
+
+        Args:
+            shapes: Of all tensors of the checkpoint.
+            bridge: What shapes do not tell: heads, layers, window, hop, dropout.
+            alpha: Of the LoRA.
+
+        Raises:
+            WeightsError: If a name is missing or unknown, or a shape is wrong.  The
+                message names it; the caller adds the file.
+        """
+        layout = {**self.bridge, **self.lora, **self.extras}
+        if not self.lora:
+            raise WeightsError(f"no LoRA: nothing is named {_LAYERS}.0.….lora_A.…")
+        sizes = _settle(layout, shapes)
+        expected = {
+            name: tuple(sizes.get(size, size) for size in shape)
+            for name, shape in layout.items()
+        }
+        check_shapes(shapes, expected, optional=self.extras)
+        told = {str(size): sizes[size] for size in _MARKS.values()}
+        del told["frame_width"]
+        if told["width"] % bridge.heads:
+            raise WeightsError(
+                f"a bridge {told['width']} wide; expected a multiple of its "
+                f"{bridge.heads} heads"
+            )
+        targets = {
+            match[2]: match for match in map(_LORA.fullmatch, self.lora) if match
+        }
+        first = f"{_LAYERS}.0"
+        lora = Lora(
+            rank=sizes["rank"],
+            alpha=alpha,
+            layers=len(self.lora) // (2 * len(targets)),
+            targets={
+                target: (
+                    shapes[f"{first}.{target}.lora_A.default.weight"][1],
+                    shapes[f"{first}.{target}.lora_B.default.weight"][0],
+                )
+                for target in sorted(targets)
+            },
+        )
+        return Sizes(replace(bridge, **told), lora)
+
+
+def check_shapes(
+    found: Shapes,
+    expected: Mapping[str, tuple[int | str, ...]],
+    *,
+    optional: Iterable[str] = (),
+) -> None:
+    """Do nothing if tensors have the names and shapes that they should.
+
+    Raises:
+        WeightsError: If not; the message names the first few that are wrong.
+    """
+    missing = sorted(expected.keys() - found.keys() - set(optional))
+    unknown = sorted(found.keys() - expected.keys())
+    misshaped = [
+        f"{name} is {_text(found[name])}, expected {_text(shape)}"
+        for name, shape in sorted(expected.items())
+        if name in found and found[name] != shape
+    ]
+    wrong = [
+        f"{len(items)} {what} ({_listed(items)})"
+        for what, items in (
+            ("missing", missing),
+            ("unknown", unknown),
+            ("misshaped", misshaped),
+        )
+        if items
+    ]
+    if wrong:
+        raise WeightsError("; ".join(wrong))
+
+
+def _bridge_layout(layers: int) -> Layout:
+    with torch.device("meta"):
+        marked = Bridge(replace(_MARKED, layers=layers)).state_dict()
+    return {
+        name: tuple(_MARKS.get(size, size) for size in tensor.shape)
+        for name, tensor in marked.items()
+    }
+
+
+def _lora_layout(layers: int, targets: Iterable[str]) -> Layout:
+    layout: Layout = {}
+    for layer, target in itertools.product(range(layers), targets):
+        reads_hidden = target.rpartition(".")[2] in _HIDDEN_IN
+        name = f"{_LAYERS}.{layer}.{target}"
+        layout[f"{name}.lora_A.default.weight"] = (
+            "rank",
+            "llm_width" if reads_hidden else f"input of {target}",
+        )
+        layout[f"{name}.lora_B.default.weight"] = (f"output of {target}", "rank")
+    return layout
+
+
+def _extras_layout(layers: int) -> Layout:
+    tables = range(1, BeatsConfig().encoder_layers)
+    return {
+        **{
+            f"{_LAYERS}.{layer}.self_attn.rotary_emb.inv_freq": ("half a head",)
+            for layer in range(layers)
+        },
+        **{
+            f"beats.encoder.layers.{layer}.self_attn.relative_attention_bias.weight": (
+                "buckets",
+                "heads",
+            )
+            for layer in tables
+        },
+        "speech_Qformer.bert.embeddings.position_ids": (1, "positions"),
+    }
+
+
+def _settle(layout: Layout, shapes: Shapes) -> dict[int | str, int]:
+    """Return each size as most tensors have it."""
+    votes: defaultdict[int | str, Counter[int]] = defaultdict(Counter)
+    for name, shape in layout.items():
+        found = shapes.get(name, ())
+        if len(found) == len(shape):
+            for size, value in zip(shape, found, strict=True):
+                if isinstance(size, str) and value:
+                    votes[size][value] += 1
+    sizes = {size: count.most_common(1)[0][0] for size, count in votes.items()}
+    # Only two tensors tell each encoder's width; where they differ, the sum decides.
+    for speech, audio in itertools.product(votes["speech_width"], votes["audio_width"]):
+        if speech + audio == sizes.get("frame_width"):
+            sizes |= {"speech_width": speech, "audio_width": audio}
+    return sizes
+
+
+def _text(shape: tuple[int | str, ...]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def _listed(items: list[str]) -> str:
+    rest = len(items) - MOST_NAMED
+    return ", ".join(items[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
