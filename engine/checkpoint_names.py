@@ -111,9 +111,8 @@ class Names:
                 f"a bridge {told['width']} wide; expected a multiple of its "
                 f"{bridge.heads} heads"
             )
-        targets = {
-            match[2]: match for match in map(_LORA.fullmatch, self.lora) if match
-        }
+        matches = map(_LORA.fullmatch, self.lora)
+        targets = sorted({match[2] for match in matches if match})
         first = f"{_LAYERS}.0"
         lora = Lora(
             rank=sizes["rank"],
@@ -124,7 +123,7 @@ class Names:
                     shapes[f"{first}.{target}.lora_A.default.weight"][1],
                     shapes[f"{first}.{target}.lora_B.default.weight"][0],
                 )
-                for target in sorted(targets)
+                for target in targets
             },
         )
         return Sizes(replace(bridge, **told), lora)

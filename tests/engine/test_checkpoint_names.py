@@ -2,12 +2,21 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.beats import Beats, BeatsConfig
 from engine.checkpoint_names import Names, check_shapes
 from engine.errors import WeightsError
 from engine.qformer import Bridge, BridgeConfig
-from tests.engine.tiny_checkpoint import LAYERS, PREFIX, TINY, key_list, model_state
+from tests.engine.tiny_checkpoint import (
+    LAYERS,
+    PREFIX,
+    TINY,
+    key_list,
+    lora_state,
+    model_state,
+)
 
 LISTS = {"13b": (5120, 40, 52), "7b": (4096, 32, 44)}
 Q, V = "self_attn.q_proj", "self_attn.v_proj"
@@ -70,6 +79,27 @@ def test_other_widths_are_read_from_the_shapes(shapes):
     assert (sizes.lora.rank, sizes.lora.layers) == (2, LAYERS)
 
 
+@settings(max_examples=25)
+@given(
+    widths=st.tuples(*[st.integers(1, 64)] * 5),
+    heads_wide=st.integers(1, 8),
+    rank=st.integers(1, 64),
+)
+def test_any_widths_are_read_from_the_shapes(widths, heads_wide, rank):
+    names = ("speech_width", "audio_width", "ffn_width", "queries", "llm_width")
+    config = BridgeConfig(
+        **dict(zip(names, widths, strict=True)), width=12 * heads_wide
+    )
+    with torch.device("meta"):
+        bridge = Bridge(config).state_dict()
+        lora = lora_state(rank=rank, width=config.llm_width)
+    sizes = sizes_of(shapes_of({**bridge, **lora}))
+    square = (config.llm_width, config.llm_width)
+    assert sizes.bridge == config
+    assert sizes.lora.rank == rank
+    assert sizes.lora.targets == {Q: square, V: square}
+
+
 def test_every_missing_tensor_is_named(shapes):
     for name in trained(shapes):
         others = {key: shape for key, shape in shapes.items() if key != name}
@@ -95,7 +125,7 @@ def test_every_tensor_that_is_one_too_long_is_named_with_its_shape(shapes):
         assert str(caught.value) == told
 
 
-def test_every_tensor_of_another_rank_is_named(shapes):
+def test_every_tensor_with_one_dimension_more_is_named(shapes):
     for name, shape in shapes.items():
         with pytest.raises(WeightsError) as caught:
             sizes_of({**shapes, name: (*shape, 1)})
