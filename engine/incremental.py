@@ -32,8 +32,6 @@ CLOSING_SILENCE_S = 1.0  # as good as the official padding to 30 s, at a tenth i
 PARTIAL_SILENCE_S = 0.34
 WITHHELD_FRAMES = ENCODER_RATE  # a word heard in the last second may still change
 DEFAULT_LANGUAGE = "en"
-PARTIAL_CONFIDENCE = 0.7  # of another language: half a second sounds like anything
-FINAL_CONFIDENCE = 0.5
 MIN_STABLE_LOGPROB = math.log(0.8)  # a token less likely is not stable
 AGREEMENT_SAMPLES = samples_of(0.68)  # of audio, over which hypotheses agree
 MAX_NEW_TOKENS = 12  # of a partial, behind the last one's; a lost model stops there
@@ -100,7 +98,6 @@ class WhisperUtterance:
             task,
             cross,
             max_new=MAX_NEW_TOKENS,
-            confidence=PARTIAL_CONFIDENCE,
         )
         thread.language = answer.language
         if answer.is_speech and answer.language_is_sure:
@@ -175,7 +172,6 @@ class WhisperUtterance:
         cross: torch.Tensor,
         *,
         max_new: int | None = None,
-        confidence: float = FINAL_CONFIDENCE,
     ) -> Answer:
         """Return the answer that goes on from what is stable."""
         stable = thread.agreement.stable
@@ -186,7 +182,6 @@ class WhisperUtterance:
                 # Once text is stable, its language is, too.
                 language=thread.language if stable else self._options.language,
                 guess=thread.language,
-                confidence=confidence,
                 heard_frames=frames_of(self._num_samples),
                 forced=stable,
                 draft=thread.agreement.newest[len(stable) :],

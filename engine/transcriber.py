@@ -58,8 +58,11 @@ class Question:
     """Code of the spoken language; None lets the model tell."""
     guess: str = "en"
     """What to believe where the model may tell, but is not sure."""
-    confidence: float = 0.5
-    """How probable another language must be to be believed; it costs a pass."""
+    confidence: float = 0.7
+    """How probable another language must be to be believed; it costs a pass.
+
+    Half a second sounds like anything, and a short segment still like much.
+    """
     heard_frames: int
     """How many of the frames hold audio; silence was added behind them."""
     forced: tuple[int, ...] = ()
