@@ -20,6 +20,8 @@ class UnsupportedError(EngineError):
         self.kind, self.value, self.supported = kind, value, tuple(supported)
 
     def __str__(self) -> str:
+        if not self.supported:
+            return f"no {self.kind} {self.value[:80]!r}; this model knows none"
         shown = ", ".join(self.supported[:8])
         more = ", …" if len(self.supported) > 8 else ""
         return f"no {self.kind} {self.value[:80]!r}; there are {shown}{more}"

@@ -12,10 +12,18 @@ from dataclasses import dataclass, field
 
 import torch
 
-from engine.api import Hypothesis, Mode, Samples, UtteranceOptions, Word
+from engine.api import (
+    Hypothesis,
+    Mode,
+    Prompt,
+    Reply,
+    Samples,
+    UtteranceOptions,
+    Word,
+)
 from engine.config import EncodingConfig
 from engine.encoding import StreamingEncoder
-from engine.errors import TooLongError
+from engine.errors import TooLongError, UnsupportedError
 from engine.geometry import (
     ENCODER_RATE,
     FRAME_SAMPLES,
@@ -188,6 +196,10 @@ class WhisperUtterance:
                 max_new=max_new,
             )
         )
+
+    def ask(self, prompt: Prompt) -> Reply:
+        """Refuse: a transcriber alone answers no prompt."""
+        raise UnsupportedError("prompt", prompt.task or prompt.text, ())
 
     def close(self) -> None:
         """Free the memory of the utterance."""

@@ -6,13 +6,14 @@ utterances.  Who speaks when, and to whom an answer goes, the server knows.
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from engine.api import EngineInfo, Hypothesis, Samples, UtteranceOptions
+from engine.api import EngineInfo, Hypothesis, Prompt, Reply, Samples, UtteranceOptions
 from engine.config import EncodingConfig, EngineConfig
 from engine.encoding import StreamingEncoder
 from engine.errors import UnsupportedError
@@ -91,6 +92,18 @@ class LocalEngine:
         language = options.language
         if language is not None and language not in self._info.languages:
             raise UnsupportedError("language", language, self._info.languages)
+
+        for task in options.prompted:
+            self.check_prompt(Prompt(task=task))
+
+    def check_prompt(self, prompt: Prompt) -> None:
+        """Refuse any prompt: Whisper's decoder follows none."""
+        asked = prompt.task or prompt.text
+        raise UnsupportedError("prompt", asked, self._info.prompted_tasks)
+
+    def generate(self, replies: Sequence[Reply]) -> None:
+        """Add nothing: there are no replies, since no prompt is answered."""
+        assert not replies, "replies of another engine"
 
     def open(self, options: UtteranceOptions) -> WhisperUtterance:
         """Begin an utterance."""

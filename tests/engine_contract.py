@@ -14,7 +14,7 @@ from itertools import zip_longest
 import numpy as np
 import pytest
 
-from engine.api import Engine, Samples, UtteranceOptions, by_task
+from engine.api import Engine, Finish, Prompt, Samples, UtteranceOptions, by_task
 from engine.errors import TooLongError, UnsupportedError
 
 PIECE = 1_600  # samples; 100 ms
@@ -154,4 +154,134 @@ class EngineContract:
         utterance = engine.open(UtteranceOptions())
         with pytest.raises(TooLongError):
             utterance.push(np.zeros(engine.info.max_samples + 1, np.float32))
+        utterance.close()
+
+    def test_a_prompt_that_is_not_served_is_refused(self, engine):
+        with pytest.raises(UnsupportedError, match="no prompt 'sing'"):
+            engine.check_prompt(Prompt(task="sing"))
+        with pytest.raises(UnsupportedError):
+            engine.check(UtteranceOptions(prompted=("sing",)))
+
+
+def reply_to(engine: Engine, audio: Samples, prompt: Prompt, size: int = PIECE) -> str:
+    """Return the answer to one prompt about audio, and nothing else asked."""
+    utterance = engine.open(UtteranceOptions(tasks=()))
+    for piece in pieces(audio, size):
+        utterance.push(piece)
+    reply = utterance.ask(prompt)
+    utterance.close()
+    finish(engine, reply)
+    text = reply.text
+    reply.close()
+    return text
+
+
+def finish(engine: Engine, *replies) -> None:
+    """Generate until every reply has ended."""
+    while going_on := [reply for reply in replies if reply.finish is None]:
+        engine.generate(going_on)
+
+
+QUESTIONS = (
+    Prompt(text="What do you hear?", max_tokens=12),
+    Prompt(text="Is anyone there? Say who.", max_tokens=7),
+)
+
+
+class PromptContract:
+    """Inherited, beside `EngineContract`, by the tests of engines that take prompts."""
+
+    def test_replies_differ_by_question_and_by_audio(self, engine, audio, other_audio):
+        replies = {
+            reply_to(engine, clip, question)
+            for clip in (audio, other_audio)
+            for question in QUESTIONS
+        }
+        assert len(replies) == 4
+
+    def test_a_reply_only_grows_and_says_why_it_ended(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        utterance.push(audio)
+        reply = utterance.ask(QUESTIONS[0])
+        assert (reply.text, reply.num_tokens, reply.finish) == ("", 0, None)
+        while reply.finish is None:
+            before = reply.text
+            engine.generate([reply])
+            assert reply.text.startswith(before)
+        assert reply.num_tokens <= QUESTIONS[0].max_tokens
+        if reply.num_tokens < QUESTIONS[0].max_tokens:
+            assert reply.finish in (Finish.STOP, Finish.LOOP)
+        reply.close()
+        utterance.close()
+
+    @pytest.mark.parametrize("size", [320, 7_777])
+    def test_asked_about_pieces_is_as_asked_about_all(self, engine, audio, size):
+        whole = reply_to(engine, audio, QUESTIONS[0], len(audio))
+        assert reply_to(engine, audio, QUESTIONS[0], size) == whole
+
+    def test_replies_in_one_pass_are_as_each_alone(self, engine, audio, other_audio):
+        clips = audio, other_audio
+        replies = []
+        for clip in clips:
+            utterance = engine.open(UtteranceOptions(tasks=()))
+            utterance.push(clip)
+            replies += [utterance.ask(question) for question in QUESTIONS]
+            utterance.close()
+        engine.generate(replies[:1])  # they need not begin together
+        finish(engine, *replies)
+        together = [reply.text for reply in replies]
+        for reply in replies:
+            reply.close()
+        alone = [
+            reply_to(engine, clip, q, len(clip)) for clip in clips for q in QUESTIONS
+        ]
+        assert together == alone
+
+    def test_a_reply_is_about_what_was_heard_when_it_was_asked(
+        self, engine, audio, other_audio
+    ):
+        utterance = engine.open(UtteranceOptions(tasks=()))
+        utterance.push(audio)
+        reply = utterance.ask(QUESTIONS[0])
+        utterance.push(other_audio)
+        finish(engine, reply)
+        text = reply.text
+        reply.close()
+        utterance.close()
+        assert text == reply_to(engine, audio, QUESTIONS[0], len(audio))
+
+    def test_questions_do_not_change_the_finals(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        for piece in pieces(audio, len(audio) // 3):
+            utterance.push(piece)
+            reply = utterance.ask(QUESTIONS[0])
+            engine.generate([reply])
+            reply.close()
+        found = texts(utterance.final())
+        utterance.close()
+        assert found == texts(hear(engine, audio, len(audio)))
+
+    def test_a_cancelled_reply_disturbs_no_other(self, engine, audio):
+        utterance = engine.open(UtteranceOptions(tasks=()))
+        utterance.push(audio)
+        kept, dropped = (utterance.ask(question) for question in QUESTIONS)
+        engine.generate([kept, dropped])
+        dropped.close()
+        finish(engine, kept)
+        text = kept.text
+        kept.close()
+        utterance.close()
+        assert text == reply_to(engine, audio, QUESTIONS[0], len(audio))
+
+    def test_every_prompted_task_is_answered(self, engine, audio):
+        options = UtteranceOptions(tasks=(), prompted=engine.info.prompted_tasks)
+        utterance = engine.open(options)
+        utterance.push(audio)
+        replies = [
+            utterance.ask(Prompt(task=task, max_tokens=3)) for task in options.prompted
+        ]
+        finish(engine, *replies)
+        assert all(reply.finish for reply in replies)
+        for reply in replies:
+            reply.close()
         utterance.close()

@@ -6,15 +6,20 @@ A word is a run of samples of one value; silence is 0.  So the audio of values
 """
 
 import threading
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
 
 from engine.api import (
     EngineInfo,
+    Finish,
     Hypothesis,
     Mode,
+    Prompt,
+    Reply,
     Samples,
+    Source,
     Utterance,
     UtteranceOptions,
     Word,
@@ -53,6 +58,8 @@ class ScriptedEngine:
         self.info = EngineInfo(
             model="scripted",
             tasks=("transcribe", "translate:en"),
+            prompted_tasks=("describe", "translate:zh"),
+            answers_questions=True,
             languages=("en", "de"),
             max_samples=max_samples,
             description="scripted",
@@ -63,7 +70,11 @@ class ScriptedEngine:
         self.busy = threading.Event()
         """Set when it has begun to do something."""
         self.num_open = 0
+        self.num_replies = 0
+        """Replies that are not closed."""
         self.num_pushes = 0
+        self.batches: list[int] = []
+        """How many replies each call of `generate` went on with."""
         self.is_warm = False
         self.is_closed = False
 
@@ -77,6 +88,20 @@ class ScriptedEngine:
                 raise UnsupportedError("task", task, self.info.tasks)
         if options.language not in (None, *self.info.languages):
             raise UnsupportedError("language", options.language, self.info.languages)
+        for task in options.prompted:
+            self.check_prompt(Prompt(task=task))
+
+    def check_prompt(self, prompt: Prompt) -> None:
+        known = self.info.prompted_tasks
+        if prompt.task is not None and prompt.task not in known:
+            raise UnsupportedError("prompt", prompt.task, known)
+
+    def generate(self, replies: Sequence[Reply]) -> None:
+        self.work()
+        self.batches.append(len(replies))
+        for reply in replies:
+            assert isinstance(reply, ScriptedReply), "a reply of another engine"
+            reply.step()
 
     def open(self, options: UtteranceOptions) -> Utterance:
         self.check(options)
@@ -121,15 +146,23 @@ class ScriptedUtterance:
         self._engine.work()
         return self._hypotheses(len(self._values), is_final=True)
 
+    def ask(self, prompt: Prompt) -> Reply:
+        self._engine.check_prompt(prompt)
+        return ScriptedReply(self._engine, prompt, self._words(len(self._values)))
+
     def close(self) -> None:
         self._engine.num_open -= 1
 
-    def _hypotheses(self, heard: int, *, is_final: bool) -> list[Hypothesis]:
+    def _words(self, heard: int) -> list[Word]:
         words, position = [], 0
         for value, run in groupby(self._values[:heard].tolist()):
             start, position = position, position + len(list(run))
             if value:
                 words.append(Word(text=str(value), start=start, end=position))
+        return words
+
+    def _hypotheses(self, heard: int, *, is_final: bool) -> list[Hypothesis]:
+        words = self._words(heard)
         return [self._hypothesis(task, words, is_final) for task in self._options.tasks]
 
     def _hypothesis(self, task: str, words: list[Word], is_final: bool) -> Hypothesis:
@@ -143,3 +176,34 @@ class ScriptedUtterance:
             mode=Mode.STREAMING,
             words=tuple(words) if is_final and self._options.words else (),
         )
+
+
+class ScriptedReply:
+    """Implements `engine.api.Reply`: repeats the prompt and the words, one a token."""
+
+    source = Source.AUDIO
+    mode = Mode.STREAMING
+
+    def __init__(
+        self, engine: ScriptedEngine, prompt: Prompt, heard: list[Word]
+    ) -> None:
+        self._engine = engine
+        self._left = [*(prompt.task or prompt.text).split(), *(w.text for w in heard)]
+        self._most = prompt.max_tokens
+        self.text = ""
+        self.num_tokens = 0
+        self.finish: Finish | None = None
+        engine.num_replies += 1
+
+    def step(self) -> None:
+        assert self.finish is None, "a reply that has ended"
+        if not self._left:
+            self.finish = Finish.STOP
+            return
+        self.text = f"{self.text} {self._left.pop(0)}".strip()
+        self.num_tokens += 1
+        if self.num_tokens == self._most:
+            self.finish = Finish.LENGTH
+
+    def close(self) -> None:
+        self._engine.num_replies -= 1
