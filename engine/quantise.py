@@ -2,9 +2,13 @@
 
 Weights are int8 with a scale for each output; activations are quantised as they come,
 with a scale for each call.  PyTorch's own kernels do the work (docs/adr/0010).
+
+On processors without instructions for it (VNNI), those kernels add pairs of products
+in 16 bits, and large ones saturate.  There, activations get 7 bits, which always fit.
 """
 
 import warnings
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -17,21 +21,39 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight = linear.weight.detach().float()
-        scales = (weight.abs().amax(1).clamp(min=1e-8) / LARGEST).double()
-        zeros = torch.zeros(len(scales), dtype=torch.long)
         bias = None if linear.bias is None else linear.bias.detach().float()
-        with warnings.catch_warnings():
-            # Quantised tensors are to leave PyTorch; the version is pinned below that.
-            warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
-            rounded = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
-            self._packed = torch.ops.quantized.linear_prepack(rounded, bias)
+        self._packed = _pack(linear.weight.detach().float(), bias)
+        self._reduced = kernels_saturate()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (…, D_out) for (…, D_in)."""
         rows = x.reshape(-1, x.shape[-1])
-        out: Tensor = torch.ops.quantized.linear_dynamic(rows, self._packed)
+        out: Tensor = torch.ops.quantized.linear_dynamic(
+            rows, self._packed, self._reduced
+        )
         return out.reshape(*x.shape[:-1], -1)
+
+
+@cache
+def kernels_saturate() -> bool:
+    """Return whether products of the largest activations and weights are cut off."""
+    width = 64
+    product = torch.ops.quantized.linear_dynamic(
+        torch.ones(1, width), _pack(torch.ones(1, width), None)
+    )
+    return product.item() < 0.9 * width
+
+
+def _pack(weight: Tensor, bias: Tensor | None) -> torch.ScriptObject:
+    """Return weights, (D_out, D_in), as the kernels take them."""
+    scales = (weight.abs().amax(1).clamp(min=1e-8) / LARGEST).double()
+    zeros = torch.zeros(len(scales), dtype=torch.long)
+    with warnings.catch_warnings():
+        # Quantised tensors are to leave PyTorch; the version is pinned below that.
+        warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
+        rounded = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
+    packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(rounded, bias)
+    return packed
 
 
 def quantise(model: nn.Module) -> None:

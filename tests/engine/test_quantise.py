@@ -14,6 +14,12 @@ def test_eight_bits_are_near_the_layer_they_replace(shape, bias):
     assert (actual - expected).abs().max() < 0.03 * expected.abs().max()
 
 
+def test_the_largest_products_are_not_cut_off():
+    linear = nn.Linear(64, 3, bias=False)
+    nn.init.constant_(linear.weight, 1.0)
+    assert Int8Linear(linear)(torch.ones(1, 64)).allclose(torch.tensor(64.0), rtol=0.02)
+
+
 def test_an_output_of_large_weights_does_not_blur_the_others():
     linear = nn.Linear(64, 2, bias=False)
     with torch.no_grad():
