@@ -35,6 +35,15 @@ def token_frames(attention: Tensor, prompt: int) -> list[int]:
     return frames
 
 
+def last_token_frame(attention: Tensor) -> int:
+    """Return the frame that the last token was heard at, as far as is known by then.
+
+    Args:
+        attention: As for `token_frames`, the last token's row included.
+    """
+    return int(_median(_contrast(attention)[-2:-1]).argmax())
+
+
 def token_bounds(attention: Tensor, prompt: int) -> list[int]:
     """Return where each token begins, and where the last one ends, in frames.
 
@@ -53,10 +62,17 @@ def _scores(attention: Tensor, prompt: int) -> NDArray[np.float32]:
     What all tokens look at, the prompt's among them, says nothing of any.  The row
     before a token is the one that chose it.
     """
+    return _median(_contrast(attention)[prompt - 1 : -1])
+
+
+def _contrast(attention: Tensor) -> NDArray[np.float32]:
+    """Return how much more than others each row looked at each frame, (P + N, T)."""
     mean = attention.mean(1, keepdim=True)
     deviation = attention.std(1, correction=0, keepdim=True)
-    scores = ((attention - mean) / (deviation + 1e-6)).mean(0)
-    return _median(scores[prompt - 1 : -1].numpy())
+    scores: NDArray[np.float32] = (
+        ((attention - mean) / (deviation + 1e-6)).mean(0).numpy()
+    )
+    return scores
 
 
 def _median(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ and keeps what it would have chosen itself, so the answer is the greedy one and 
 one step for each token that is new.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -74,6 +74,7 @@ def greedy(
     draft: Sequence[int] = (),
     barred: int | None = None,
     watch: Tensor | None = None,
+    is_lost: Callable[[Tensor, Sequence[int]], bool] | None = None,
 ) -> Decoded:
     """Return the answer that takes the likeliest token, again and again.
 
@@ -88,6 +89,9 @@ def greedy(
         draft: Tokens that probably follow; the answer does not depend on them.
         barred: A token that may not come right after the forced ones.
         watch: Heads of the cross attention to note, (A, 2), layer and head.
+        is_lost: Told after each new token where prompt and answer looked,
+            (A, P + N, T), and the answer's tokens; True ends the answer there, for
+            what would follow is of no use.
     """
     state = decoder.begin(cross, watch=watch)
     draft = draft[: max(0, limit - len(forced))]
@@ -121,6 +125,8 @@ def greedy(
             answer.is_complete = answer.looped = True
             break
         hidden = decoder.hidden(torch.tensor([[token]]), state)[0, -1]
+        if is_lost and is_lost(state.attention, tokens):
+            break
         row = filters.apply(decoder.logits(hidden), first=False)
     if watch is not None:
         answer.attention = state.attention[:, : len(prompt) + len(tokens)]

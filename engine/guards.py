@@ -29,6 +29,11 @@ def repetition(tokens: Sequence[int]) -> int:
     return 0
 
 
+def is_behind_audio(frame: int, *, heard: int) -> bool:
+    """Return whether a word at a frame was heard in the silence behind the audio."""
+    return frame > heard + SILENCE
+
+
 def misplaced(frames: Sequence[int], *, heard: int) -> int | None:
     """Return the first token that was heard where no next word can be.
 
@@ -42,7 +47,7 @@ def misplaced(frames: Sequence[int], *, heard: int) -> int | None:
     """
     furthest = 0
     for index, frame in enumerate(frames):
-        if frame < furthest - REWIND or frame > heard + SILENCE:
+        if frame < furthest - REWIND or is_behind_audio(frame, heard=heard):
             return index
         furthest = max(furthest, frame)
     return None

@@ -6,15 +6,16 @@ How the frames were computed, and what was said before, its caller knows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from engine.alignment import token_bounds, token_frames, words
+from engine.alignment import last_token_frame, token_bounds, token_frames, words
 from engine.api import Word
 from engine.decoding import Decoded, beam_search, greedy
 from engine.geometry import ENCODER_RATE
-from engine.guards import misplaced
+from engine.guards import is_behind_audio, misplaced
 from engine.whisper import TRANSCRIBE, Whisper
 from engine.whisper_decoder import TokenDecoder
 
@@ -113,13 +114,18 @@ class Transcriber:
 
         A transcript follows the audio; a model that is lost repeats itself, or goes
         on in silence.  It is asked once more from there, without the token that led
-        astray; what is still out of place is cut.  A translation changes the order
-        of words and is left as it is.
+        astray; what is still out of place is cut.  A partial that goes on in silence
+        is cut at once: the audio has not been heard to its end anyway.  A translation
+        changes the order of words and is left as it is.
         """
         num_prompt = len(self._vocabulary.prompt(language, question.task))
         frames = self._frames(decoded, num_prompt)
         wrong = self._misplaced(question, decoded, frames)
         if wrong is None:
+            return decoded, frames
+        heard = question.heard_frames
+        if question.max_new is not None and is_behind_audio(frames[wrong], heard=heard):
+            del decoded.tokens[wrong:], frames[wrong:]
             return decoded, frames
         again = replace(question, forced=tuple(decoded.tokens[:wrong]), draft=())
         kept = decoded.logprobs[: wrong - len(question.forced)]
@@ -200,7 +206,17 @@ class Transcriber:
             draft=question.draft,
             barred=barred,
             watch=self._vocabulary.alignment_heads,
+            is_lost=partial(self._is_lost, question),
         )
+
+    def _is_lost(
+        self, question: Question, attention: Tensor, tokens: Sequence[int]
+    ) -> bool:
+        """Return whether the last token of a transcript was heard behind the audio."""
+        if question.task != TRANSCRIBE or not self._num_spoken(list(tokens[-1:])):
+            return False
+        frame = last_token_frame(attention)
+        return is_behind_audio(frame, heard=question.heard_frames)
 
     def _attention(self, cross: Tensor, tokens: list[int]) -> Tensor:
         """Return where the tokens of prompt and answer looked, (A, P + N, T)."""

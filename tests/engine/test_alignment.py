@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.alignment import token_bounds, token_frames, words
+from engine.alignment import last_token_frame, token_bounds, token_frames, words
 from engine.api import Word
 
 PROMPT = 4
@@ -39,6 +39,11 @@ def test_a_token_is_heard_where_it_looked_most():
         token_frames(attention_of(spans, 80), PROMPT), spans, strict=True
     ):
         assert start <= frame < end
+
+
+def test_the_last_token_is_heard_where_all_of_them_say():
+    attention = attention_of([(40, 60), (0, 20), (60, 80)], 80)
+    assert last_token_frame(attention) == token_frames(attention, PROMPT)[-1]
 
 
 PIECES = {1: " ask", 2: " not", 3: ",", 4: "ing", 5: "问", 6: "题", 7: "。", 8: "“"}

@@ -118,3 +118,20 @@ def test_a_barred_token_does_not_follow_the_forced_ones(setting):
     barred = greedy(**setting, limit=5, forced=free.tokens[:2], barred=free.tokens[2])
     assert barred.tokens[:2] == free.tokens[:2]
     assert barred.tokens[2:3] != free.tokens[2:3]
+
+
+def test_an_answer_ends_with_the_token_that_is_lost(setting):
+    whole = greedy(**setting | {"stop": -1}, limit=6).tokens
+    told = []
+
+    def is_lost(attention, tokens):
+        told.append((attention.shape[1], list(tokens)))
+        return len(tokens) == 3
+
+    watch = torch.tensor([[0, 0]])
+    cut = greedy(**setting | {"stop": -1}, limit=6, watch=watch, is_lost=is_lost)
+    assert cut.tokens == whole[:3]
+    assert not cut.is_complete
+    prompt = len(setting["prompt"])
+    assert told == [(prompt + n, whole[:n]) for n in (1, 2, 3)]
+    assert cut.attention.shape[1] == prompt + 3

@@ -97,3 +97,14 @@ def test_a_sure_language_is_believed_whatever_was_guessed(ask, out_of_place, gue
 def test_a_partial_says_little_more_than_the_last_one(ask, out_of_place):
     out_of_place(None)
     assert len(ask(forced=(5, 6), max_new=1).tokens) <= 3
+
+
+def test_a_partial_that_goes_on_behind_the_audio_is_cut_at_once(
+    ask, out_of_place, monkeypatch
+):
+    out_of_place(None)
+    assert len(ask(max_new=9).tokens) > 2
+    monkeypatch.setattr("engine.transcriber.is_behind_audio", lambda *_, **__: True)
+    out_of_place(0)  # asking for a second verdict would fail
+    answer = ask(max_new=9)
+    assert answer.tokens == answer.frames == answer.logprobs == ()
