@@ -21,6 +21,7 @@ class StreamingEncoder:
 
     `push` returns frames that settle; `rest` guesses the ones that have not, as if
     silence followed, and leaves no trace.  `exact` encodes all of it at once.
+    Frames are as wide as the encoder's: of all layers that it was asked for.
     """
 
     def __init__(self, encoder: BlockEncoder, config: EncodingConfig) -> None:

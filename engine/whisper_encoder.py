@@ -67,11 +67,28 @@ class EncoderState:
 
 
 class BlockEncoder:
-    """Runs a Whisper encoder block by block."""
+    """Runs a Whisper encoder block by block.
 
-    def __init__(self, encoder: WhisperEncoder, *, left_frames: int) -> None:
+    Args:
+        encoder: The weights.
+        left_frames: How far back a block attends.
+        layers: Layers whose frames are wanted, counted from 1, in rising order;
+            empty means the last alone.  Frames of several stand beside each other:
+            (T, L·D).  Only the last layer's are normalised, as the encoder does it.
+    """
+
+    def __init__(
+        self,
+        encoder: WhisperEncoder,
+        *,
+        left_frames: int,
+        layers: tuple[int, ...] = (),
+    ) -> None:
+        last = len(encoder.layers)
+        assert all(0 < layer <= last for layer in layers), "there is no such layer"
         self._encoder = encoder
         self._left_frames = left_frames
+        self._layers = layers or (last,)
         self._heads = encoder.config.encoder_attention_heads
         self._head_width = encoder.config.d_model // self._heads
 
@@ -92,8 +109,9 @@ class BlockEncoder:
         )
 
     def no_frames(self) -> Tensor:
-        """Return encoder frames of nothing, (0, D)."""
-        return torch.empty(0, self._encoder.config.d_model, dtype=self.dtype)
+        """Return encoder frames of nothing, (0, L·D)."""
+        width = len(self._layers) * self._encoder.config.d_model
+        return torch.empty(0, width, dtype=self.dtype)
 
     @torch.inference_mode()
     def encode(
@@ -109,11 +127,12 @@ class BlockEncoder:
             keep: How many of the first new frames to keep in the state.
 
         Returns:
-            Encoder frames of the block, (T, D); the first `keep` are settled.
+            Encoder frames of the block, (T, L·D); the first `keep` are settled.
         """
         first = state.num_frames if state else 0
         x = self._convolve(features, at_start=first == 0)
         x = x + self._encoder.embed_positions.weight[first : first + len(x)]
+        wanted = []
         for index, layer in enumerate(self._encoder.layers):
             cache = state.layers[index] if state else None
             x = x + self._attend(
@@ -121,9 +140,12 @@ class BlockEncoder:
             )
             hidden = F.gelu(layer.fc1(layer.final_layer_norm(x)))
             x = x + layer.fc2(hidden)
+            if index + 1 in self._layers:
+                is_last = index + 1 == len(self._encoder.layers)
+                wanted.append(self._encoder.layer_norm(x) if is_last else x)
         if state:
             state.num_frames += keep
-        return self._encoder.layer_norm(x)
+        return wanted[0] if len(wanted) == 1 else torch.cat(wanted, -1)
 
     def _convolve(self, features: Tensor, *, at_start: bool) -> Tensor:
         """Return (T, D): both convolutions, as if the past were still there.

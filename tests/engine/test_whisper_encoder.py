@@ -95,3 +95,25 @@ def test_sliding_keys_hold_the_last_frames(pieces):
         everything = torch.cat([everything, torch.stack([keys, values])], 2)
         cache.append(keys, values)
         assert torch.equal(cache.view, everything[:, :, -5:])
+
+
+def test_several_layers_are_the_official_hidden_states(tiny_model, features):
+    encoder = BlockEncoder(
+        tiny_model.model.encoder, left_frames=MAX_FRAMES, layers=(1, 2)
+    )
+    with torch.inference_mode():
+        official = tiny_model.model.encoder(
+            features.T[None], output_hidden_states=True
+        ).hidden_states
+    expected = torch.cat([official[1][0], official[2][0]], -1)
+    assert torch.allclose(encoder.encode(features), expected, atol=1e-5, rtol=0)
+
+
+def test_wanting_more_layers_does_not_change_the_last(tiny_model, features):
+    official = tiny_model.model.encoder
+    one = BlockEncoder(official, left_frames=50)
+    both = BlockEncoder(official, left_frames=50, layers=(1, 2))
+    last = encode_in_blocks(one, features, block=17, right=17)
+    beside = encode_in_blocks(both, features, block=17, right=17)
+    assert torch.equal(beside[:, 64:], last)
+    assert both.no_frames().shape == (0, 128)

@@ -1,0 +1,1 @@
+"""Training of the adapter between a frozen encoder and a language model."""
