@@ -9,6 +9,10 @@ in every layer, to the frames of one window.  Each window stands for itself, so 
 window's embeddings never change once its frames have settled.  The names of the weights
 are the official checkpoint's.  Knows neither encoders nor language model.
 
+A bridge of our own training may do more, each by an option that official checkpoints
+leave off (docs/adr/0011): frames beside the window, a mix of the encoder's layers, and,
+for what takes seconds to hear, the mean and deviation of all frames so far.
+
 Source:
     bytedance/SALMONN@a58bba7, models/salmonn.py, models/Qformer.py; arXiv:2310.13289.
 """
@@ -20,6 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.geometry import WINDOW
+from engine.layer_mix import LayerMix
+from engine.running import RunningStatistics
 from engine.windows import cut_windows, join_longest
 
 
@@ -28,7 +34,9 @@ class BridgeConfig:
     """Shape of the bridge; defaults are the official 13B's."""
 
     speech_width: int = 1280
+    """Of one layer of the encoder."""
     audio_width: int = 768
+    """0: there is no second encoder."""
     width: int = 768
     """Of the queries."""
     heads: int = 12
@@ -42,6 +50,29 @@ class BridgeConfig:
     """Frames between the starts of two windows."""
     llm_width: int = 5120
     dropout: float = 0.1
+    speech_layers: int = 0
+    """Layers of the speech encoder that stand beside each other in its frames, to be
+    standardised and mixed; 0: the last layer alone, as it is."""
+    context: int = 0
+    """Frames on either side of a window that its queries see, too."""
+    positions: bool = False
+    """Whether queries can tell where in their window a frame stands."""
+    running: bool = False
+    """Whether queries are told the mean and deviation of all speech frames so far."""
+    output_rms: float = 0.0
+    """What the root mean square of embeddings begins at; 0: they are as they come."""
+
+    def __post_init__(self) -> None:
+        if self.running and self.hop != self.window:
+            raise ValueError(
+                f"bridge.running needs windows without overlap; hop is {self.hop}, "
+                f"window {self.window}"
+            )
+
+    @property
+    def speech_frame_width(self) -> int:
+        """Width of the speech encoder's frames, all of its layers."""
+        return max(1, self.speech_layers) * self.speech_width
 
     @property
     def frame_width(self) -> int:
@@ -150,9 +181,19 @@ class Bert(nn.Module):
         self.encoder = Encoder(config)
         self._dropout = nn.Dropout(config.dropout)
 
-    def forward(self, queries: Tensor, frames: Tensor) -> Tensor:
-        """Return (B, Q, D) for queries (B, Q, D) over frames (B, T, D')."""
+    def forward(
+        self, queries: Tensor, frames: Tensor, told: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, Q, D).
+
+        Args:
+            queries: (B, Q, D).
+            frames: (B, T, D').
+            told: What all queries of a window are told beforehand, (B, D).
+        """
         x = self._dropout(self.embeddings["LayerNorm"](queries))
+        if told is not None:
+            x = x + told[:, None]
         return self.encoder(x, frames)
 
 
@@ -163,45 +204,94 @@ class Bridge(nn.Module):
         super().__init__()
         self.config = config
         self.ln_speech = nn.LayerNorm(config.speech_width)
-        self.ln_audio = nn.LayerNorm(config.audio_width)
+        if config.audio_width:
+            self.ln_audio = nn.LayerNorm(config.audio_width)
         self.speech_query_tokens = nn.Parameter(
             torch.empty(1, config.queries, config.width).normal_(std=0.02)
         )
         self.speech_Qformer = nn.ModuleDict({"bert": Bert(config)})
         self.speech_llama_proj = nn.Linear(config.width, config.llm_width)
+        self._add_options(config)
 
-    def fuse(self, speech: Tensor, audio: Tensor) -> Tensor:
+    def _add_options(self, config: BridgeConfig) -> None:
+        if config.speech_layers:
+            self.speech_layers = LayerMix(config.speech_layers, config.speech_width)
+        if config.positions:
+            seen = config.window + 2 * config.context
+            self.speech_positions = nn.Parameter(
+                torch.empty(seen, config.frame_width).normal_(std=0.02)
+            )
+        if config.running:
+            self.speech_running = nn.Linear(2 * config.speech_frame_width, config.width)
+            nn.init.zeros_(self.speech_running.weight)
+        if config.output_rms:
+            self.speech_llama_norm = nn.RMSNorm(config.llm_width, eps=1e-6)
+            nn.init.constant_(self.speech_llama_norm.weight, config.output_rms)
+
+    def standardise(self, speech: Tensor) -> Tensor:
+        """Return the speech encoder's frames as `fuse` and `told` expect them."""
+        if self.config.speech_layers:
+            return self.speech_layers.standardise(speech)
+        return speech
+
+    def fuse(self, speech: Tensor, audio: Tensor | None = None) -> Tensor:
         """Return the frames of both encoders beside each other.
 
         Args:
-            speech: Whisper's, (B, T, speech_width).
-            audio: BEATs', (B, T', audio_width).
+            speech: Whisper's, standardised, (B, T, speech_frame_width).
+            audio: BEATs', (B, T', audio_width); None where there is no second encoder.
 
         Returns:
             (B, max(T, T'), frame_width); the shorter one ends in zeros.
         """
-        return join_longest(self.ln_speech(speech), self.ln_audio(audio))
+        if self.config.speech_layers:
+            speech = self.speech_layers(speech)
+        speech = self.ln_speech(speech)
+        assert (audio is None) == (self.config.audio_width == 0), "two encoders or one"
+        return speech if audio is None else join_longest(speech, self.ln_audio(audio))
 
-    def embed(self, windows: Tensor) -> Tensor:
+    def told(self, windows: Tensor, so_far: RunningStatistics) -> Tensor | None:
+        """Return what the queries of each window are told, (B, W, width).
+
+        Args:
+            windows: Standardised speech frames, (B, W, window, speech_frame_width).
+            so_far: Statistics of the windows before; these are added.
+        """
+        if not self.config.running:
+            return None
+        return self.speech_running(so_far.push(windows))
+
+    def embed(self, windows: Tensor, told: Tensor | None = None) -> Tensor:
         """Return the embeddings of windows of fused frames.
 
         Args:
-            windows: (B, W, window, frame_width).
+            windows: (B, W, context + window + context, frame_width).
+            told: What `told` returned for them.
 
         Returns:
             (B, W · queries, llm_width).
         """
         batch = windows.flatten(0, 1)
+        if self.config.positions:
+            batch = batch + self.speech_positions
         queries = self.speech_query_tokens.expand(len(batch), -1, -1)
-        embedded = self.speech_Qformer["bert"](queries, batch)
-        return (
-            self.speech_llama_proj(embedded)
-            .unflatten(0, windows.shape[:2])
-            .flatten(1, 2)
+        embedded = self.speech_Qformer["bert"](
+            queries, batch, None if told is None else told.flatten(0, 1)
         )
+        projected = self.speech_llama_proj(embedded)
+        if self.config.output_rms:
+            projected = self.speech_llama_norm(projected)
+        return projected.unflatten(0, windows.shape[:2]).flatten(1, 2)
 
-    def forward(self, speech: Tensor, audio: Tensor) -> Tensor:
-        """Return the embeddings of whole clips, (B, W · queries, llm_width)."""
+    def forward(self, speech: Tensor, audio: Tensor | None = None) -> Tensor:
+        """Return the embeddings of whole clips, (B, W · queries, llm_width).
+
+        Args:
+            speech: Whisper's frames, (B, T, speech_frame_width).
+            audio: BEATs' frames, (B, T', audio_width); None without a second encoder.
+        """
+        size, hop, context = self.config.window, self.config.hop, self.config.context
+        speech = self.standardise(speech)
+        told = self.told(cut_windows(speech, size=size, hop=hop), RunningStatistics())
         fused = self.fuse(speech, audio)
-        size, hop = self.config.window, self.config.hop
-        return self.embed(cut_windows(fused, size=size, hop=hop))
+        return self.embed(cut_windows(fused, size=size, hop=hop, context=context), told)
