@@ -210,8 +210,13 @@ def load_encoder() -> tuple[FeatureSettings, Whisper]:
         WeightsError: If a weight is missing or damaged.
     """
     folder = resolve("whisper", EngineConfig())
-    digest = manifest.digest(folder / "model.safetensors")
-    return FeatureSettings(encoder_sha256=digest), load_whisper(folder, "float32")
+    return settings_of(folder), load_whisper(folder, "float32")
+
+
+def settings_of(whisper: Path) -> FeatureSettings:
+    """Return the settings that go with the weights of a folder."""
+    digest = manifest.digest(whisper / "model.safetensors")
+    return FeatureSettings(encoder_sha256=digest)
 
 
 def _digest(file: Path) -> str:

@@ -1,0 +1,298 @@
+"""Runs the warm-up of the mini's bridge on kept frames, and goes on where it ended.
+
+    python -m engine.training.run_warm_up --manifest FILE --steps N [--name NAME]
+
+In the cache folder, under training/NAME: `state.pt`, from which the same command goes
+on; `log.jsonl`, a line for some steps and for each look at the dev clips.  Clips whose
+frames come to the cache meanwhile join at the next epoch.  Dev clips are heard, never
+trained on.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from engine.config import EngineConfig
+from engine.errors import EngineError
+from engine.evaluation.manifest import read_manifest
+from engine.evaluation.scores import word_errors
+from engine.geometry import ENCODER_RATE
+from engine.qformer import Bridge, BridgeConfig
+from engine.training.ctc import Rows, TokenHead
+from engine.training.features import open_features, settings_of
+from engine.training.labels import Target, parse, target
+from engine.training.shards import ShardReader
+from engine.training.warm_up import Example, WarmUp, WarmUpConfig, standardise_by
+from engine.weights import cache_folder, resolve
+
+FOLDER = "training"
+EMBEDDINGS = "model.embed_tokens.weight"
+SAMPLED_CLIPS = 200  # for mean and deviation of the frames
+
+MINI_BRIDGE = BridgeConfig(
+    speech_width=512,
+    audio_width=0,
+    width=512,
+    heads=8,
+    ffn_width=2048,
+    queries=4,
+    speech_layers=5,
+    context=8,
+    positions=True,
+    running=True,
+    llm_width=640,
+    output_rms=1.03,  # of Gemma's embeddings times the root of their width
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The language model's tokens that take part, and their texts."""
+
+    tokenizer: PreTrainedTokenizerBase
+    rows: Rows
+
+    def places(self, text: str) -> tuple[int, ...]:
+        """Return the places of a text's tokens; each word has its space before it."""
+        tokens = self.tokenizer.encode(" " + text, add_special_tokens=False)
+        return tuple(self.rows.places(tokens))
+
+    def text(self, places: Iterable[int]) -> str:
+        """Return the text of places."""
+        return str(self.tokenizer.decode(self.rows.at(places)))
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Labelled clips of the manifest."""
+
+    train: dict[str, Target]
+    """By path."""
+    dev: dict[str, tuple[str, Target]]
+    """With the name of their set."""
+
+
+def read_data(manifest: Path, *, dev_limit: int) -> Data:
+    """Return what is to be heard in the clips of a manifest.
+
+    Args:
+        manifest: The file.
+        dev_limit: The most dev clips of a set.
+
+    Raises:
+        ManifestError: If it cannot be read.
+    """
+    train, by_set = {}, dict[str, list[tuple[str, Target]]]()
+    for clip in read_manifest(manifest):
+        if (found := target(clip.facts)) is None:
+            continue
+        if clip.facts["split"] == "train":
+            train[clip.path] = found
+        else:
+            by_set.setdefault(clip.facts["set"], []).append((clip.path, found))
+    dev = {}
+    for name, clips in by_set.items():
+        count = min(dev_limit, len(clips))
+        for index in range(count):
+            path, found = clips[index * len(clips) // count]
+            dev[path] = (name, found)
+    return Data(train, dev)
+
+
+def load_words(gemma: Path, texts: Iterable[str]) -> tuple[Words, Tensor]:
+    """Return the tokens of texts, and their rows of the embeddings, (V, D)."""
+    tokenizer = AutoTokenizer.from_pretrained(gemma, local_files_only=True)
+    tokens = {
+        token
+        for text in texts
+        for token in tokenizer.encode(" " + text, add_special_tokens=False)
+    }
+    rows = Rows(tokens)
+    with safe_open(gemma / "model.safetensors", "pt") as file:
+        embeddings = file.get_tensor(EMBEDDINGS)
+    return Words(tokenizer, rows), embeddings[list(rows.tokens)].float()
+
+
+def examples_of(
+    reader: ShardReader, data: Data, words: Words, *, num_entries: int
+) -> list[Example]:
+    """Return the train clips among the first entries of the kept frames."""
+    entries = list(reader.entries.values())[:num_entries]
+    return [
+        Example(entry.key, entry.rows, words.places(data.train[entry.key].text))
+        for entry in entries
+        if entry.key in data.train
+    ]
+
+
+def look(
+    run: WarmUp, reader: ShardReader, data: Data, words: Words
+) -> dict[str, dict[str, Any]]:
+    """Return how the dev clips are heard, by set.
+
+    `wer` is the word error rate of the transcripts in percent; `labels` the share of
+    clips whose words for the sound are all right, and no other is said.
+    """
+    heard: dict[str, list[tuple[Target, Target]]] = {}
+    for path, (name, expected) in data.dev.items():
+        if path in reader:
+            (places,) = run.hear([reader.read(path)])
+            said = parse(words.text(places))
+            heard.setdefault(name, []).append((expected, said))
+    scores = {}
+    for name, pairs in heard.items():
+        right = sum(set(e.labels) == set(s.labels) for e, s in pairs)
+        scores[name] = {"clips": len(pairs), "labels": right / len(pairs)}
+        spoken = [(e.transcript, s.transcript) for e, s in pairs if e.transcript]
+        if spoken:
+            references, hypotheses = zip(*spoken, strict=True)
+            scores[name]["wer"] = word_errors(references, hypotheses).rate
+            scores[name]["example"] = {"said": references[0], "heard": hypotheses[0]}
+    return scores
+
+
+class Runner:
+    """A run in its folder."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._folder = cache_folder() / FOLDER / options.name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        whisper = resolve("whisper", EngineConfig())
+        gemma = resolve("gemma", EngineConfig())
+        self._settings = settings_of(whisper)
+        self._data = read_data(options.manifest, dev_limit=options.dev_limit)
+        texts = [found.text for found in self._data.train.values()]
+        self._words, rows = load_words(gemma, texts)
+        torch.manual_seed(options.seed)
+        config = WarmUpConfig(seed=options.seed)
+        self._run = WarmUp(Bridge(MINI_BRIDGE), TokenHead(rows), config)
+        self._num_entries = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reader = open_features(cache_folder(), self._settings)
+        path = self._folder / "state.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=True)
+            if tuple(state["tokens"]) != self._words.rows.tokens:
+                raise EngineError(f"{path} was trained on other texts")
+            self._run.load_state(state)
+            self._num_entries = state["entries"]
+            return
+        keys = [key for key in self._reader.entries if key in self._data.train]
+        sample = random.Random(self._options.seed).sample(
+            keys, min(SAMPLED_CLIPS, len(keys))
+        )
+        standardise_by(self._run.bridge, [self._reader.read(key) for key in sample])
+        self._log(
+            {
+                "config": asdict(self._run.config),
+                "bridge": asdict(MINI_BRIDGE),
+                "tokens": len(self._words.rows.tokens),
+                "features": self._settings.name,
+            }
+        )
+
+    def run(self) -> None:
+        """Train until the steps are done."""
+        options, run = self._options, self._run
+        saved = logged = time.monotonic()
+        losses: list[float] = []
+        frames = 0
+        examples: list[Example] = []
+        while run.num_steps < options.steps:
+            if run.at_epoch_start:
+                self._reader = open_features(cache_folder(), self._settings)
+                self._num_entries = len(self._reader.entries)
+                examples = []
+            examples = examples or examples_of(
+                self._reader, self._data, self._words, num_entries=self._num_entries
+            )
+            done = run.step(examples, self._reader)
+            losses.append(done.loss)
+            frames += done.num_frames
+            if done.step % options.log_every == 0:
+                now = time.monotonic()
+                self._log(
+                    {
+                        "step": done.step,
+                        "epoch": done.epoch,
+                        "clips": len(examples),
+                        "loss": sum(losses) / len(losses),
+                        "lr": done.lr,
+                        "audio_s": frames / ENCODER_RATE,
+                        "seconds": now - logged,
+                    }
+                )
+                losses, frames, logged = [], 0, now
+            if done.step % options.look_every == 0:
+                dev = look(run, self._reader, self._data, self._words)
+                self._log({"step": done.step, "dev": dev})
+                logged = time.monotonic()
+            if time.monotonic() - saved > options.save_every_s:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+
+    def _save(self) -> None:
+        state = self._run.state()
+        state["tokens"] = list(self._words.rows.tokens)
+        state["entries"] = self._num_entries
+        partial = self._folder / "state.pt.partial"
+        torch.save(state, partial)
+        os.replace(partial, self._folder / "state.pt")
+
+    def _log(self, line: dict[str, Any]) -> None:
+        text = json.dumps({"time": time.time()} | line, ensure_ascii=False)
+        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        Runner(options).run()
+    except (EngineError, OSError) as exc:
+        sys.stderr.write(f"engine.training.run_warm_up: {exc}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on from the last state\n")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.training.run_warm_up", description=__doc__
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--manifest", type=Path, required=True, help="clips, one JSON object a line")
+    add("--steps", type=int, required=True, help="steps that the run has when it ends")
+    add("--name", default="ctc", help="of the run (default: %(default)s)")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--dev-limit", type=int, default=24, help="dev clips of each set")
+    add("--log-every", type=int, default=10, metavar="STEPS", help="%(default)s")
+    add("--look-every", type=int, default=200, metavar="STEPS", help="%(default)s")
+    add("--save-every-s", type=float, default=300.0, help="default: %(default)s")
+    add("--threads", type=int, default=1, help="of torch (default: %(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
