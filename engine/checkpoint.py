@@ -31,7 +31,7 @@ from engine.beats import Beats, BeatsConfig
 from engine.checkpoint_names import Names, check_shapes
 from engine.checkpoint_sizes import OFFICIAL_ALPHA, Lora, Sizes
 from engine.errors import WeightsError
-from engine.qformer import BridgeConfig
+from engine.qformer import BRIDGE_OPTIONS, BridgeConfig
 
 FORMAT = "salmonn-live"
 VERSION = "1"
@@ -145,7 +145,8 @@ def _read_official(path: Path) -> Checkpoint:
 
 def _write_official(checkpoint: Checkpoint, path: Path) -> None:
     bridge, lora, usual = checkpoint.sizes.bridge, checkpoint.sizes.lora, BridgeConfig()
-    for name in ("heads", "layers", "dropout"):
+    alike = ("heads", "layers", "dropout", *BRIDGE_OPTIONS)
+    for name in alike if bridge.audio_width else ("audio_width",):
         if (value := getattr(bridge, name)) != (only := getattr(usual, name)):
             raise WeightsError(
                 f"{path}: a bridge with {name} {value} has no official layout; "
@@ -211,7 +212,7 @@ def _split(
 ) -> Checkpoint:
     try:
         tensors = _tensors(state)
-        names = Names.of(tensors, bridge_layers=bridge.layers)
+        names = Names.of(tensors, bridge=bridge)
         sizes = names.sizes(_shapes(tensors), bridge, alpha)
         trained = {name: tensors[name] for name in (*names.bridge, *names.lora)}
         _check_floats(trained)
@@ -279,9 +280,10 @@ def _tensors(state: Mapping[Any, Any]) -> dict[str, Tensor]:
 
 def _check_counts(bridge: BridgeConfig) -> None:
     """Raise where something that shapes do not tell is no count."""
-    for name in ("heads", "layers", "window", "hop"):
-        if type(value := getattr(bridge, name)) is not int or value < 1:
-            raise ValueError(f"bridge.{name} is {value!r}; expected 1 or more")
+    counts = dict.fromkeys(("heads", "layers", "window", "hop"), 1)
+    for name, least in (counts | {"speech_layers": 0, "context": 0}).items():
+        if type(value := getattr(bridge, name)) is not int or value < least:
+            raise ValueError(f"bridge.{name} is {value!r}; expected {least} or more")
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -15,6 +15,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -36,21 +37,16 @@ _LORA = re.compile(
 _ROTARY = re.compile(re.escape(_LAYERS) + r"\.(\d+)\.self_attn\.rotary_emb\.inv_freq")
 _HIDDEN_IN = {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"}
 """Linear layers that read the language model's hidden states themselves."""
-_MARKED = BridgeConfig(
-    speech_width=2, audio_width=3, width=7, ffn_width=11, queries=13, llm_width=17
-)
-_MARKS = {
-    getattr(_MARKED, name): name
-    for name in (
-        "speech_width",
-        "audio_width",
-        "frame_width",
-        "width",
-        "ffn_width",
-        "queries",
-        "llm_width",
-    )
+_WIDTHS = {
+    "speech_width": 10_007,
+    "audio_width": 20_011,
+    "width": 30_011,
+    "ffn_width": 40_009,
+    "queries": 50_021,
+    "llm_width": 60_013,
 }
+"""What shapes tell of a bridge, each with a size that nothing else has."""
+_ALL_LAYERS, _TWICE = "speech_frame_width", "mean and deviation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,12 @@ class Names:
     extras: Layout
 
     @classmethod
-    def of(cls, found: Iterable[str], *, bridge_layers: int) -> "Names":
+    def of(cls, found: Iterable[str], *, bridge: BridgeConfig) -> "Names":
         """Return the layout of a checkpoint that has about these names.
 
         Args:
             found: Names; some may be wrong.
-            bridge_layers: Layers of the Q-Former.
+            bridge: What shapes do not tell: layers, options.
         """
         names = sorted(found)
         loras = [match for name in names if (match := _LORA.fullmatch(name))]
@@ -78,7 +74,7 @@ class Names:
         # What only a few layers have is misspelt.
         targets = [name for name, count in counts.items() if count >= layers]
         return cls(
-            _bridge_layout(bridge_layers),
+            _bridge_layout(bridge),
             _lora_layout(layers, targets),
             _extras_layout(layers),
         )
@@ -88,7 +84,8 @@ class Names:
 
         Args:
             shapes: Of all tensors of the checkpoint.
-            bridge: What shapes do not tell: heads, layers, window, hop, dropout.
+            bridge: What shapes do not tell: heads, layers, window, hop, dropout,
+                options.
             alpha: Of the LoRA.
 
         Raises:
@@ -99,13 +96,15 @@ class Names:
         if not self.lora:
             raise WeightsError(f"no LoRA: nothing is named {_LAYERS}.0.….lora_A.…")
         sizes = _settle(layout, shapes)
+        # Its few tensors tell it, too, but of their layers only one width is right.
+        all_layers = bridge.speech_layers * sizes.get("speech_width", 0)
+        sizes |= {_ALL_LAYERS: all_layers, _TWICE: 2 * all_layers}
         expected = {
             name: tuple(sizes.get(size, size) for size in shape)
             for name, shape in layout.items()
         }
         check_shapes(shapes, expected, optional=self.extras)
-        told = {str(size): sizes[size] for size in _MARKS.values()}
-        del told["frame_width"]
+        told: dict[str, Any] = {n: sizes[n] for n in _WIDTHS if n in sizes}
         if told["width"] % bridge.heads:
             raise WeightsError(
                 f"a bridge {told['width']} wide; expected a multiple of its "
@@ -160,11 +159,20 @@ def check_shapes(
         raise WeightsError("; ".join(wrong))
 
 
-def _bridge_layout(layers: int) -> Layout:
+def _bridge_layout(bridge: BridgeConfig) -> Layout:
+    widths: dict[str, Any] = dict(_WIDTHS)
+    if not bridge.audio_width:
+        widths["audio_width"] = 0
+    config = replace(bridge, **widths)
     with torch.device("meta"):
-        marked = Bridge(replace(_MARKED, layers=layers)).state_dict()
+        marked = Bridge(config).state_dict()
+    all_layers = config.speech_frame_width
+    # Where two have one size, the last is what it is.
+    marks: dict[int, str] = {2 * all_layers: _TWICE, all_layers: _ALL_LAYERS}
+    marks |= {config.frame_width: "frame_width"}
+    marks |= {size: name for name, size in _WIDTHS.items()}
     return {
-        name: tuple(_MARKS.get(size, size) for size in tensor.shape)
+        name: tuple(marks.get(size, size) for size in tensor.shape)
         for name, tensor in marked.items()
     }
 

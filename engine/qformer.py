@@ -10,7 +10,7 @@ window's embeddings never change once its frames have settled.  The names of the
 are the official checkpoint's.  Knows neither encoders nor language model.
 
 A bridge of our own training may do more, each by an option that official checkpoints
-leave off (docs/adr/0011): frames beside the window, a mix of the encoder's layers, and,
+leave off (docs/adr/0015): frames beside the window, a mix of the encoder's layers, and,
 for what takes seconds to hear, the mean and deviation of all frames so far.
 
 Source:
@@ -78,6 +78,10 @@ class BridgeConfig:
     def frame_width(self) -> int:
         """Width of the joined frames."""
         return self.speech_width + self.audio_width
+
+
+BRIDGE_OPTIONS = ("speech_layers", "context", "positions", "running", "output_rms")
+"""Fields that no official checkpoint has other than by default."""
 
 
 class SelfAttention(nn.Module):

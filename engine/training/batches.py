@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.training.shards import Rows
+from engine.training.frame_store import Rows
 
 JITTER = 0.1  # of a length, so that a clip's neighbours differ from epoch to epoch
 

@@ -8,7 +8,7 @@ context, closed by a moment of silence.  How large blocks and right context are 
 anew for each clip of the train split, so that an adapter does not lean on one choice;
 dev clips have the served one.  Frames of several layers are kept.  It reads no labels.
 
-    clip ─▶ samples ─▶ StreamingEncoder ─▶ frames (T, L·D) ─▶ ShardWriter
+    clip ─▶ samples ─▶ StreamingEncoder ─▶ frames (T, L·D) ─▶ FrameWriter
 """
 
 import argparse
@@ -38,7 +38,7 @@ from engine.geometry import (
     WINDOW_SAMPLES,
     samples_of,
 )
-from engine.training.shards import GB, ShardReader, ShardWriter
+from engine.training.frame_store import GB, FrameReader, FrameWriter
 from engine.weights import cache_folder, resolve
 from engine.whisper import Whisper, load_whisper
 from engine.whisper_encoder import BlockEncoder
@@ -95,13 +95,13 @@ def feature_folder(cache: Path, settings: FeatureSettings) -> Path:
     return cache / FOLDER / settings.name
 
 
-def open_features(cache: Path, settings: FeatureSettings) -> ShardReader:
+def open_features(cache: Path, settings: FeatureSettings) -> FrameReader:
     """Return the frames that were kept so far.
 
     Raises:
-        ShardError: If the index is damaged.
+        FrameStoreError: If the index is damaged.
     """
-    return ShardReader(feature_folder(cache, settings), width=settings.width)
+    return FrameReader(feature_folder(cache, settings), width=settings.width)
 
 
 def stream_frames(
@@ -125,7 +125,7 @@ def stream_frames(
 def keep(
     clips: Iterable[Clip],
     encoder: BlockEncoder,
-    writer: ShardWriter,
+    writer: FrameWriter,
     settings: FeatureSettings,
 ) -> Iterator[Clip]:
     """Encode the clips that are not kept yet; yield each when it is.
@@ -187,7 +187,7 @@ def _fill(clips: list[Clip], options: argparse.Namespace) -> None:
     )
     folder = feature_folder(cache_folder(), settings)
     max_bytes = round(options.max_gb * GB)
-    with ShardWriter(
+    with FrameWriter(
         folder, width=settings.width, settings=asdict(settings), max_bytes=max_bytes
     ) as writer:
         begun = reported = time.monotonic()

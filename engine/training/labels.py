@@ -73,7 +73,7 @@ def target(facts: Mapping[str, Any]) -> Target | None:
         return _stamp(str(label))
     if name == "game_music":
         return Target("", ("music", *_tags(facts["tags_estimated"])))
-    mood = ()
+    mood: tuple[str, ...] = ()
     if name in _EMOTION_SETS:
         mood = (_EMOTIONS.get(str(label), str(label)),)
     voice = ("speech", *_voice(facts), *mood)

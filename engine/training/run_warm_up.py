@@ -32,8 +32,8 @@ from engine.geometry import ENCODER_RATE
 from engine.qformer import Bridge, BridgeConfig
 from engine.training.ctc import Rows, TokenHead
 from engine.training.features import open_features, settings_of
+from engine.training.frame_store import FrameReader
 from engine.training.labels import Target, parse, target
-from engine.training.shards import ShardReader
 from engine.training.warm_up import Example, WarmUp, WarmUpConfig, standardise_by
 from engine.weights import cache_folder, resolve
 
@@ -126,7 +126,7 @@ def load_words(gemma: Path, texts: Iterable[str]) -> tuple[Words, Tensor]:
 
 
 def examples_of(
-    reader: ShardReader, data: Data, words: Words, *, num_entries: int
+    reader: FrameReader, data: Data, words: Words, *, num_entries: int
 ) -> list[Example]:
     """Return the train clips among the first entries of the kept frames."""
     entries = list(reader.entries.values())[:num_entries]
@@ -138,7 +138,7 @@ def examples_of(
 
 
 def look(
-    run: WarmUp, reader: ShardReader, data: Data, words: Words
+    run: WarmUp, reader: FrameReader, data: Data, words: Words
 ) -> dict[str, dict[str, Any]]:
     """Return how the dev clips are heard, by set.
 
@@ -151,7 +151,7 @@ def look(
             (places,) = run.hear([reader.read(path)])
             said = parse(words.text(places))
             heard.setdefault(name, []).append((expected, said))
-    scores = {}
+    scores: dict[str, dict[str, Any]] = {}
     for name, pairs in heard.items():
         right = sum(set(e.labels) == set(s.labels) for e, s in pairs)
         scores[name] = {"clips": len(pairs), "labels": right / len(pairs)}

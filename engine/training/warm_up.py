@@ -17,14 +17,14 @@ from engine.geometry import ENCODER_RATE, window_count
 from engine.qformer import Bridge
 from engine.training.batches import cut_batches, pad_frames
 from engine.training.ctc import TokenHead, ctc_loss, greedy_places
-from engine.training.shards import Rows
+from engine.training.frame_store import Rows
 
 LEAST_DEVIATION = 1e-3  # of a channel that hardly varies
 MASK_FRAMES = 12  # the longest span that is hidden
 
 
 class Frames(Protocol):
-    """Where frames come from: `engine.training.shards.ShardReader`."""
+    """Where frames come from: `engine.training.frame_store.FrameReader`."""
 
     def read(self, key: str) -> Rows:
         """Return the frames of a clip, (T, D)."""

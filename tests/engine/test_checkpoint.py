@@ -252,6 +252,52 @@ def ours(tmp_path, official):
     return tensors, metadata
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"audio_width": 0},
+        {"speech_layers": 1},
+        {"speech_layers": 5, "running": True},
+        {"context": 3, "positions": True},
+        {"output_rms": 1.5},
+        {
+            "audio_width": 0,
+            "queries": 4,
+            "speech_layers": 2,
+            "context": 3,
+            "positions": True,
+            "running": True,
+            "output_rms": 1.0,
+        },
+    ],
+)
+def test_a_bridge_with_options_has_our_layout_only(tmp_path, official, options):
+    config = replace(TINY, **options)
+    first = read(official)
+    sizes = replace(first.sizes, bridge=config)
+    first = replace(first, sizes=sizes, bridge=Bridge(config).state_dict())
+    write(first, tmp_path / "ours.safetensors")
+    second = read(tmp_path / "ours.safetensors")
+    assert second.sizes == sizes
+    assert_same(second.tensors, first.tensors)
+    with pytest.raises(WeightsError, match=r"has no official layout; expected"):
+        write(first, tmp_path / "official.pth")
+
+
+def test_layers_of_another_width_than_the_mix_are_refused(tmp_path, official):
+    config = replace(TINY, speech_layers=2, running=True)
+    first = read(official)
+    bridge = Bridge(config).state_dict()
+    for name in ("mean", "deviation"):
+        bridge[f"speech_layers.{name}"] = torch.zeros(24)
+    bridge["speech_running.weight"] = torch.zeros(24, 48)
+    sizes = replace(first.sizes, bridge=config)
+    write(replace(first, sizes=sizes, bridge=bridge), tmp_path / "ours.safetensors")
+    assert "speech_layers.mean is [24], expected [20]" in refusal(
+        tmp_path / "ours.safetensors"
+    )
+
+
 def test_the_format_is_names_tensors_and_four_facts(tmp_path, ours, model):
     tensors, metadata = ours
     save_file(tensors, tmp_path / "a.safetensors", metadata=metadata)
@@ -265,6 +311,7 @@ def test_the_format_is_names_tensors_and_four_facts(tmp_path, ours, model):
         ({"version": "2"}, " has version '2'; expected '1'"),
         ({"lora": "{}"}, " does not say what it holds: 'alpha'"),
         ({"bridge": '{"heads": 0}'}, "bridge.heads is 0; expected 1 or more"),
+        ({"bridge": '{"context": -1}'}, "bridge.context is -1; expected 0 or more"),
         ({"bridge": '{"depth": 0}'}, "unexpected keyword argument 'depth'"),
         ({"bridge": "{}"}, " says that it holds Sizes(bridge=BridgeConfig("),
     ],

@@ -27,7 +27,7 @@ def shapes_of(state):
 
 
 def sizes_of(shapes, bridge=BridgeConfig()):
-    names = Names.of(shapes, bridge_layers=bridge.layers)
+    names = Names.of(shapes, bridge=bridge)
     return names.sizes(shapes, bridge, 32.0)
 
 
@@ -50,7 +50,7 @@ def test_the_official_lists_are_understood(size):
 def test_the_layout_is_the_official_list(size):
     listed = key_list(f"salmonn_keys_{size}.txt")
     width, layers, num_extras = LISTS[size]
-    names = Names.of(listed, bridge_layers=2)
+    names = Names.of(listed, bridge=BridgeConfig())
     with torch.device("meta"):
         bridge = Bridge(BridgeConfig(llm_width=width)).state_dict()
     assert shapes_of(bridge) == {name: listed[name] for name in names.bridge}
@@ -63,7 +63,7 @@ def test_the_layout_is_the_official_list(size):
 def test_the_extras_are_the_52_known_ones():
     listed = key_list("salmonn_keys_13b.txt")
     extras = key_list("salmonn_extras_13b.txt")
-    assert Names.of(listed, bridge_layers=2).extras.keys() == extras.keys()
+    assert Names.of(listed, bridge=BridgeConfig()).extras.keys() == extras.keys()
     assert sizes_of({**listed, **extras}) == sizes_of(listed)
 
 
@@ -134,7 +134,7 @@ def test_every_tensor_with_one_dimension_more_is_named(shapes):
 
 def trained(shapes):
     """Return the names that no checkpoint lacks."""
-    return shapes.keys() - Names.of(shapes, bridge_layers=2).extras.keys()
+    return shapes.keys() - Names.of(shapes, bridge=BridgeConfig()).extras.keys()
 
 
 @pytest.mark.parametrize(

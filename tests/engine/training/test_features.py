@@ -16,7 +16,7 @@ from engine.training.features import (
     open_features,
     stream_frames,
 )
-from engine.training.shards import ShardWriter
+from engine.training.frame_store import FrameWriter
 from engine.whisper_encoder import BlockEncoder
 
 SETTINGS = FeatureSettings(encoder_sha256="0" * 64, layers=(1, 2), layer_width=64)
@@ -42,7 +42,7 @@ def clips(tmp_path):
 
 def writer(cache):
     folder = feature_folder(cache, SETTINGS)
-    return ShardWriter(folder, width=SETTINGS.width, settings={}, max_bytes=10**7)
+    return FrameWriter(folder, width=SETTINGS.width, settings={}, max_bytes=10**7)
 
 
 def test_frames_are_kept_as_a_live_utterance_has_them(clips, encoder, tmp_path):

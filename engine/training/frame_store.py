@@ -33,11 +33,11 @@ SETTINGS = "settings.json"
 _ITEM_BYTES = 2
 
 
-class ShardError(EngineError):
+class FrameStoreError(EngineError):
     """Raised when frames cannot be kept or found again."""
 
 
-class FullError(ShardError):
+class FullError(FrameStoreError):
     """Raised when the next clip would take more room than was allowed."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -61,14 +61,14 @@ class Entry:
     """What the writer told about the clip."""
 
 
-class ShardReader:
+class FrameReader:
     """Finds the rows of clips again."""
 
     def __init__(self, folder: Path, *, width: int) -> None:
         """Read the index as far as it is written.
 
         Raises:
-            ShardError: If a whole line of it is none of ours.
+            FrameStoreError: If a whole line of it is none of ours.
         """
         self._folder, self._width = folder, width
         self.entries = {entry.key: entry for entry in _read_index(folder / INDEX)}
@@ -82,7 +82,7 @@ class ShardReader:
 
         Raises:
             KeyError: If it has none.
-            ShardError: If its file is missing or cut short.
+            FrameStoreError: If its file is missing or cut short.
         """
         entry = self.entries[key]
         rows = self._mapped(entry)[entry.first : entry.first + entry.rows]
@@ -97,14 +97,16 @@ class ShardReader:
                 shape = (whole, self._width)
                 mapped = np.memmap(path, np.float16, mode="r", shape=shape)
             except (OSError, ValueError) as exc:
-                raise ShardError(f"{path} cannot be mapped: {exc}") from exc
+                raise FrameStoreError(f"{path} cannot be mapped: {exc}") from exc
             if len(mapped) < needed:
-                raise ShardError(f"{path} has {len(mapped)} rows; expected {needed}")
+                raise FrameStoreError(
+                    f"{path} has {len(mapped)} rows; expected {needed}"
+                )
             self._maps[entry.shard] = mapped
         return mapped
 
 
-class ShardWriter:
+class FrameWriter:
     """Adds the rows of clips; a context manager, alone in its folder.
 
     Args:
@@ -128,18 +130,21 @@ class ShardWriter:
         self._settings = dict(settings)
         self._max_bytes, self._shard_bytes = max_bytes, shard_bytes
 
-    def __enter__(self) -> "ShardWriter":
+    def __enter__(self) -> "FrameWriter":
         """Take the folder.
 
         Raises:
-            ShardError: If another writer has it, or it holds frames of other settings.
+            FrameStoreError: If another writer has it, or it holds frames of other
+                settings.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._folder / "writer.lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout as exc:
-            raise ShardError(f"{self._folder}: another process writes there") from exc
+            raise FrameStoreError(
+                f"{self._folder}: another process writes there"
+            ) from exc
         try:
             self._open()
         except BaseException:
@@ -216,7 +221,7 @@ def _read_index(path: Path) -> Iterator[Entry]:
             key, shard, first, rows, facts = json.loads(line)
             yield Entry(str(key), int(shard), int(first), int(rows), dict(facts))
         except (ValueError, TypeError) as exc:
-            raise ShardError(f"{path}:{number} is no entry: {exc}") from exc
+            raise FrameStoreError(f"{path}:{number} is no entry: {exc}") from exc
 
 
 def _cut_partial_line(path: Path) -> None:
@@ -229,4 +234,4 @@ def _check_settings(path: Path, settings: dict[str, Any]) -> None:
     if not path.exists():
         path.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
-        raise ShardError(f"{path} has other settings; expected {settings}")
+        raise FrameStoreError(f"{path} has other settings; expected {settings}")

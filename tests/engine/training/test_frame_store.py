@@ -3,7 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from engine.training.shards import FullError, ShardError, ShardReader, ShardWriter
+from engine.training.frame_store import (
+    FrameReader,
+    FrameStoreError,
+    FrameWriter,
+    FullError,
+)
 
 WIDTH = 3
 
@@ -14,11 +19,11 @@ def rows(count, value=0.0):
 
 def writer(folder, **changes):
     options = {"width": WIDTH, "settings": {"layers": [1]}, "max_bytes": 10_000}
-    return ShardWriter(folder, **options | changes)
+    return FrameWriter(folder, **options | changes)
 
 
 def reader(folder):
-    return ShardReader(folder, width=WIDTH)
+    return FrameReader(folder, width=WIDTH)
 
 
 def test_what_was_added_is_read_again(tmp_path):
@@ -85,7 +90,7 @@ def test_a_full_folder_takes_nothing_more(tmp_path):
 def test_two_writers_do_not_share_a_folder(tmp_path):
     with (
         writer(tmp_path),
-        pytest.raises(ShardError, match="another process"),
+        pytest.raises(FrameStoreError, match="another process"),
         writer(tmp_path),
     ):
         pass
@@ -94,14 +99,14 @@ def test_two_writers_do_not_share_a_folder(tmp_path):
 def test_frames_of_other_settings_are_refused(tmp_path):
     with writer(tmp_path):
         pass
-    with pytest.raises(ShardError, match="has other settings"):
+    with pytest.raises(FrameStoreError, match="has other settings"):
         writer(tmp_path, settings={"layers": [2]}).__enter__()
 
 
 @pytest.mark.parametrize("line", ["nothing", json.dumps(["a", 0, 0]), "[]", "3"])
 def test_a_line_that_is_no_entry_is_named(tmp_path, line):
     (tmp_path / "index.jsonl").write_text(line + "\n")
-    with pytest.raises(ShardError, match=r"index\.jsonl:1 is no entry"):
+    with pytest.raises(FrameStoreError, match=r"index\.jsonl:1 is no entry"):
         reader(tmp_path)
 
 
@@ -110,8 +115,8 @@ def test_a_file_that_was_cut_short_is_named(tmp_path):
         out.append("a", rows(4), {})
     file = tmp_path / "00000.rows"
     file.write_bytes(file.read_bytes()[:-6])
-    with pytest.raises(ShardError, match=r"has 3 rows; expected 4"):
+    with pytest.raises(FrameStoreError, match=r"has 3 rows; expected 4"):
         reader(tmp_path).read("a")
     file.unlink()
-    with pytest.raises(ShardError, match="cannot be mapped"):
+    with pytest.raises(FrameStoreError, match="cannot be mapped"):
         reader(tmp_path).read("a")
