@@ -73,14 +73,30 @@ def target(facts: Mapping[str, Any]) -> Target | None:
         return _stamp(str(label))
     if name == "game_music":
         return Target("", ("music", *_tags(facts["tags_estimated"])))
-    mood: tuple[str, ...] = ()
-    if name in _EMOTION_SETS:
-        mood = (_EMOTIONS.get(str(label), str(label)),)
-    voice = ("speech", *_voice(facts), *mood)
+    told = (voice(facts), _foreign(facts), emotion(facts))
     transcript = " ".join(_words(str(facts.get("text", ""))))
-    if not transcript and len(voice) == 1:
+    if not transcript and not any(told):
         return None
-    return Target(transcript, voice)
+    return Target(transcript, ("speech", *(word for word in told if word)))
+
+
+def voice(facts: Mapping[str, Any]) -> str:
+    """Return whether a man, a woman or a child speaks; empty if it is not known."""
+    if facts.get("age", ADULT) < ADULT:
+        return "child"
+    return _GENDERS.get(facts.get("gender", ""), "")
+
+
+def emotion(facts: Mapping[str, Any]) -> str:
+    """Return the mood of the voice; empty if it is not known."""
+    label = str(facts.get("label", ""))
+    return _EMOTIONS.get(label, label) if facts.get("set") in _EMOTION_SETS else ""
+
+
+def language(facts: Mapping[str, Any]) -> str:
+    """Return the name of the spoken language; empty if it is not known."""
+    code = facts.get("lang", "").partition("_")[0]  # en_GB is English, too
+    return LANGUAGES.get(code, "")
 
 
 def parse(text: str) -> Target:
@@ -109,14 +125,11 @@ def _kind_of(label: str) -> str:
     return "human" if label in _HUMAN else "noise"
 
 
-def _voice(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return words for who speaks, and in what language if it is not English."""
-    code = facts.get("lang", "en").partition("_")[0]  # en_GB is English, too
-    language = () if code == "en" else (LANGUAGES.get(code, "foreign").lower(),)
-    if facts.get("age", ADULT) < ADULT:
-        return ("child", *language)
-    gender = _GENDERS.get(facts.get("gender", ""))
-    return (gender, *language) if gender else language
+def _foreign(facts: Mapping[str, Any]) -> str:
+    """Return a word for the language if it is not English."""
+    if facts.get("lang", "en").startswith("en"):
+        return ""
+    return language(facts).lower() or "foreign"
 
 
 def _stamp(label: str) -> Target | None:

@@ -1,0 +1,246 @@
+"""What the mini is asked about labelled clips, and what it should answer.
+
+    facts of a clip ─▶ lessons: task, question, answer ─▶ a line of a list for training
+
+Transcripts, translations and the questions that SALMONN has names for are asked by the
+wordings of their group.  The rest are free questions, each in several wordings and with
+several forms of answer, drawn by the clip's path, so that the same clip always teaches
+the same.  Of "do you hear …?" as many are answered yes as no, and what is not heard is
+something of the same set: the near misses are what must be told apart.
+
+Knows facts only; of the dev split it makes nothing.
+"""
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import EngineError
+from engine.evaluation.manifest import Clip, read_manifest
+from engine.tasks import find
+from engine.training.labels import Target, emotion, language, target, voice
+
+QA = "QA"
+
+KIND_ANSWERS: Final = {
+    "speech": "speech",
+    "music": "music",
+    "animal": "an animal",
+    "noise": "noise",
+    "human": "a person, without words",
+    "sound": "a sound",
+}
+QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "kind": (
+        "Is this speech, music, an animal or noise?",
+        "What kind of audio is this: speech, music, animal or noise?",
+        "What do you hear in general?",
+        "Name the kind of sound.",
+    ),
+    "sound": (
+        "What sound is this?",
+        "What do you hear?",
+        "What was that noise?",
+        "Which sound does this recording hold?",
+        "Name the sound source.",
+        "What makes this sound?",
+    ),
+    "instrument": (
+        "Which instrument is playing?",
+        "What instrument do you hear?",
+        "Name the instrument.",
+        "What is being played here?",
+        "Who plays: which instrument is it?",
+    ),
+    "emotion": (
+        "How does the speaker feel?",
+        "What emotion does the voice have?",
+        "What is the mood of this person?",
+        "Which emotion do you hear?",
+    ),
+    "voice": (
+        "Who is speaking: a man, a woman or a child?",
+        "Whose voice is it?",
+        "Does a man, a woman or a child speak?",
+    ),
+    "language": (
+        "Which language is spoken?",
+        "What language is this?",
+        "In what language does the person speak?",
+    ),
+    "music": (
+        "What music is this?",
+        "Describe the music in a few words.",
+        "What style is this music?",
+    ),
+    "hear": (
+        "Do you hear {}?",
+        "Is there {} in this recording?",
+        "Can {} be heard here?",
+    ),
+}
+ANSWERS: Final = ("{}", "{}.", "It is {}.", "I hear {}.", "That is {}.")
+GENDERS: Final = {"man": "Male.", "woman": "Female."}
+TAGGED: Final = "game_music"
+"""The set whose labels are estimates: of them nothing is denied."""
+SLOT_QUESTION: Final = "slot_filling"
+SLOT_NAMES: Final = {
+    "coffeeDrink": "drink",
+    "milkAmount": "milk",
+    "numberOfShots": "number of shots",
+    "roast": "roast",
+    "size": "size",
+    "sugarAmount": "sugar",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A question about a clip, and its answer."""
+
+    task: str
+    """A group of `engine.wordings`."""
+    question: str
+    """What the wording leaves open; empty for most groups."""
+    answer: str
+
+
+def lessons(
+    clip: Clip, others: Mapping[str, Sequence[str]], *, seed: int = 0
+) -> list[Lesson]:
+    """Return what a clip teaches.
+
+    Args:
+        clip: Of the train split.
+        others: Names of what is heard in each set, to ask for what is not.
+        seed: Of what is drawn.
+    """
+    facts = clip.facts
+    heard = target(facts)
+    drawn = random.Random(f"{seed} {clip.path}")
+    found = [*_spoken(facts), *_orders(facts)]
+    if heard is not None:
+        found += _described(heard, facts, drawn)
+        found += _yes_or_no(heard, facts, others.get(facts["set"], ()), drawn)
+    return found
+
+
+def names_of(clips: Iterable[Clip]) -> dict[str, list[str]]:
+    """Return what is heard in the clips of each set, by its names."""
+    found: dict[str, set[str]] = {}
+    for clip in clips:
+        heard = target(clip.facts)
+        if heard is not None and (name := _name(heard)):
+            found.setdefault(clip.facts["set"], set()).add(name)
+    return {name: sorted(labels) for name, labels in found.items()}
+
+
+def lines(clips: Sequence[Clip], *, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a list for training; dev clips have none."""
+    train = [clip for clip in clips if clip.facts.get("split") == "train"]
+    others = names_of(train)
+    for clip in train:
+        for lesson in lessons(clip, others, seed=seed):
+            line = {"path": clip.path, "split": "train", "duration_s": clip.duration_s}
+            line |= {"task": lesson.task, "text": lesson.answer}
+            yield line | ({"Q": lesson.question} if lesson.question else {})
+
+
+def _spoken(facts: Mapping[str, Any]) -> Iterator[Lesson]:
+    if text := facts.get("text"):
+        yield Lesson("asr", "", text.capitalize() if text.isupper() else text)
+    if (who := voice(facts)) in GENDERS:
+        yield Lesson("gender_recognition", "", GENDERS[who])
+    if chinese := facts.get("translation_zh"):
+        first = chinese if isinstance(chinese, str) else chinese[0]
+        yield Lesson("translation_ec", "", first)
+    # Of a clip that was cut, whose text is not told, not all of it is heard.
+    if "text" in facts and (english := facts.get("translation_en")):
+        yield Lesson(QA, find("translate:en").prompt, english)
+
+
+def _orders(facts: Mapping[str, Any]) -> Iterator[Lesson]:
+    label = facts.get("label")
+    if isinstance(label, dict):
+        for slot, value in label["slots"].items():
+            name = SLOT_NAMES.get(slot, slot)
+            prompt = find(f"{SLOT_QUESTION}:{name}").prompt
+            yield Lesson(QA, prompt, value.strip())
+
+
+def _described(
+    heard: Target, facts: Mapping[str, Any], drawn: random.Random
+) -> Iterator[Lesson]:
+    """Yield questions about what kind of sound it is, and what of that kind."""
+    kind, name = heard.labels[0], _name(heard)
+    yield _asked("kind", KIND_ANSWERS[kind], drawn)
+    if kind == "speech":
+        if who := voice(facts):
+            yield _asked("voice", f"a {who}", drawn)
+        if spoken := language(facts):
+            yield _asked("language", spoken, drawn)
+        if mood := emotion(facts):
+            yield Lesson("emotion_recognition", "", mood.capitalize())
+            yield _asked("emotion", mood, drawn)
+    elif facts["set"] == TAGGED:
+        yield _asked("music", name or "music", drawn)
+    elif name:
+        yield _asked("instrument" if kind == "music" else "sound", name, drawn)
+
+
+def _yes_or_no(
+    heard: Target, facts: Mapping[str, Any], others: Sequence[str], drawn: random.Random
+) -> Iterator[Lesson]:
+    name = _name(heard)
+    wrong = [other for other in others if other != name]
+    if not name or not wrong or heard.labels[0] == "speech" or facts["set"] == TAGGED:
+        return
+    is_yes = drawn.random() < 0.5
+    about = name if is_yes else drawn.choice(wrong)
+    answer = "Yes." if is_yes else drawn.choice(("No.", f"No, I hear {name}."))
+    yield Lesson(QA, drawn.choice(QUESTIONS["hear"]).format(about), answer)
+
+
+def _asked(about: str, answer: str, drawn: random.Random) -> Lesson:
+    form = drawn.choice(ANSWERS).format(answer)
+    return Lesson(QA, drawn.choice(QUESTIONS[about]), form[0].upper() + form[1:])
+
+
+def _name(heard: Target) -> str:
+    """Return what is heard, in words; empty where only the kind is known."""
+    return " ".join(heard.labels[1:])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        clips = read_manifest(options.manifest)
+        with options.out.open("w", encoding="utf-8") as file:
+            for line in lines(clips, seed=options.seed):
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except (EngineError, OSError) as exc:
+        sys.stderr.write(f"engine.training.lessons: {exc}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.training.lessons",
+        description="Write the list from which the mini is taught.  Its paths are the "
+        "manifest's: it belongs beside it, unless frames of all clips are kept.",
+    )
+    parser.add_argument("--manifest", type=Path, required=True, help="labelled clips")
+    parser.add_argument("--out", type=Path, required=True, help="the list, .jsonl")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engine.evaluation.manifest import Clip
+from engine.training.lessons import ANSWERS, QUESTIONS, lessons, lines, main
+from engine.wordings import WORDINGS
+
+SOUNDS = {"esc10": ["dog bark", "rain", "rooster"]}
+
+
+def clip(path="a.ogg", **facts):
+    return Clip(path, Path(path), 1.0, {"set": "read", "split": "train"} | facts)
+
+
+def taught(found, task):
+    return [lesson.answer for lesson in found if lesson.task == task]
+
+
+def asked(found, about):
+    return [lesson.answer for lesson in found if lesson.question in QUESTIONS[about]]
+
+
+def one_of_the_forms(answer, expected):
+    return answer.lower() in {form.format(expected).lower() for form in ANSWERS}
+
+
+def test_speech_is_to_be_written_down_translated_and_told_about():
+    found = lessons(
+        clip(text="TO BE OR NOT", gender="f", lang="en", translation_zh=["去", "来"]),
+        {},
+    )
+    assert taught(found, "asr") == ["To be or not"]
+    assert taught(found, "translation_ec") == ["去"]
+    assert taught(found, "gender_recognition") == ["Female."]
+    assert one_of_the_forms(*asked(found, "kind"), "speech")
+    assert one_of_the_forms(*asked(found, "voice"), "a woman")
+    assert one_of_the_forms(*asked(found, "language"), "English")
+
+
+def test_a_childs_voice_tells_no_gender():
+    found = lessons(clip(text="a bear", gender="m", age=6), {})
+    assert not taught(found, "gender_recognition")
+    assert one_of_the_forms(*asked(found, "voice"), "a child")
+
+
+def test_foreign_speech_is_translated_into_english():
+    found = lessons(clip(text="Un zèbre.", lang="fr", translation_en="A zebra."), {})
+    (into,) = [lesson for lesson in found if "translate" in lesson.question]
+    assert (into.answer, "English" in into.question) == ("A zebra.", True)
+    assert one_of_the_forms(*asked(found, "language"), "French")
+
+
+def test_a_clip_that_was_cut_is_not_translated():
+    facts = {"set": "emodb", "label": "anger", "translation_en": "The cloth."}
+    found = lessons(clip(**facts), {})
+    assert not [lesson for lesson in found if lesson.answer == "The cloth."]
+    assert taught(found, "emotion_recognition") == ["Angry"]
+    assert one_of_the_forms(*asked(found, "emotion"), "angry")
+
+
+@pytest.mark.parametrize(
+    ("facts", "about", "answer"),
+    [
+        ({"set": "esc10", "label": "rain"}, "sound", "rain"),
+        ({"set": "esc10", "label": "dog bark"}, "kind", "an animal"),
+        ({"set": "instruments", "label": "cello"}, "instrument", "cello"),
+        (
+            {"set": "game_music", "tags_estimated": {"mtt": {"techno": 0.5}}},
+            "music",
+            "techno",
+        ),
+    ],
+)
+def test_sounds_are_named(facts, about, answer):
+    assert one_of_the_forms(*asked(lessons(clip(**facts), {}), about), answer)
+
+
+def test_each_slot_of_an_order_is_asked_for():
+    label = {"intent": "orderDrink", "slots": {"size": "small", "milkAmount": " milk"}}
+    found = lessons(clip(set="picovoice_intents", label=label), {})
+    assert {lesson.question: lesson.answer for lesson in found} == {
+        "According to the speech, what is the size?": "small",
+        "According to the speech, what is the milk?": "milk",
+    }
+
+
+def test_as_many_sounds_are_heard_as_are_not():
+    answers = Counter()
+    for index in range(400):
+        heard = lessons(clip(f"{index}.ogg", set="esc10", label="rain"), SOUNDS)
+        for lesson in heard:
+            if lesson.answer.startswith(("Yes.", "No.", "No, ")):
+                is_yes = lesson.answer.startswith("Yes")
+                assert ("rain" in lesson.question) is is_yes
+                answers[is_yes] += 1
+    assert answers.total() == 400
+    assert 150 < answers[True] < 250
+
+
+def test_the_same_clip_teaches_the_same():
+    facts = {"set": "esc10", "label": "rain"}
+    assert lessons(clip(**facts), SOUNDS) == lessons(clip(**facts), SOUNDS)
+    assert lessons(clip(**facts), SOUNDS) != lessons(clip("b.ogg", **facts), SOUNDS)
+
+
+def test_lines_are_of_train_clips_and_of_known_tasks():
+    clips = [
+        clip("a.ogg", text="so it goes", gender="m", lang="en"),
+        clip("b.ogg", text="not this", split="dev"),
+        clip("c.ogg", set="esc10", label="rain"),
+        clip("d.ogg", set="esc10", label="rooster"),
+    ]
+    found = list(lines(clips))
+    assert {line["path"] for line in found} == {"a.ogg", "c.ogg", "d.ogg"}
+    assert {line["split"] for line in found} == {"train"}
+    assert {line["task"] for line in found} <= WORDINGS.keys()
+    assert all(bool(line.get("Q")) is (line["task"] == "QA") for line in found)
+
+
+def test_the_command_writes_a_list(tmp_path):
+    manifest = tmp_path / "manifest.jsonl"
+    facts = {"path": "a.ogg", "set": "esc10", "split": "train", "duration_s": 1.0}
+    manifest.write_text(json.dumps(facts | {"label": "rain"}))
+    out = tmp_path / "lessons.jsonl"
+    assert main(["--manifest", str(manifest), "--out", str(out)]) == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {line["path"] for line in found} == {"a.ogg"}
+    assert main(["--manifest", str(tmp_path / "none"), "--out", str(out)]) == 1
