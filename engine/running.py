@@ -11,8 +11,8 @@ from torch import Tensor
 class RunningStatistics:
     """Statistics of one stream, or of several side by side.
 
-    The sums are taken in double precision: a deviation is a small difference of large
-    sums.
+    Sums of windows are added in double precision: a deviation is a small difference of
+    large sums.
     """
 
     def __init__(self) -> None:
@@ -28,8 +28,7 @@ class RunningStatistics:
         Returns:
             Means, then standard deviations, (B, W, 2·D), in the type of the windows.
         """
-        frames = windows.double()
-        sums = torch.cat([frames.sum(2), frames.square().sum(2)], -1)
+        sums = torch.cat([windows.sum(2), windows.square().sum(2)], -1).double()
         if self._sums is not None:
             sums[:, :1] += self._sums
         sums = sums.cumsum(1)
