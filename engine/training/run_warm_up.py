@@ -3,9 +3,10 @@
     python -m engine.training.run_warm_up --manifest FILE --steps N [--name NAME]
 
 In the cache folder, under training/NAME: `state.pt`, from which the same command goes
-on; `log.jsonl`, a line for some steps and for each look at the dev clips.  Clips whose
-frames come to the cache meanwhile join at the next epoch.  Dev clips are heard, never
-trained on.
+on; `log.jsonl`, a line for some steps and for each look at the dev clips, the last of
+them at the end (so that with steps that are done it looks, and does no more).  Clips
+whose frames come to the cache meanwhile join at the next epoch.  Dev clips are heard,
+never trained on.
 """
 
 import argparse
@@ -239,13 +240,17 @@ class Runner:
                 )
                 losses, frames, logged = [], 0, now
             if done.step % options.look_every == 0:
-                dev = look(run, self._reader, self._data, self._words)
-                self._log({"step": done.step, "dev": dev})
+                self._look()
                 logged = time.monotonic()
             if time.monotonic() - saved > options.save_every_s:
                 self._save()
                 saved = time.monotonic()
         self._save()
+        self._look()
+
+    def _look(self) -> None:
+        dev = look(self._run, self._reader, self._data, self._words)
+        self._log({"step": self._run.num_steps, "dev": dev})
 
     def _save(self) -> None:
         state = self._run.state()
