@@ -57,7 +57,8 @@ class TokenHead(nn.Module):
             chosen: Places of the rows that take part, (V',), sorted; the result is
                 (B, N, 1 + V') then.  None means all.
         """
-        rows, bias = self.rows, self.bias
+        rows: Tensor = self.rows
+        bias: Tensor = self.bias
         if chosen is not None:
             rows = rows[chosen - 1]
             bias = torch.cat([bias[:1], bias[chosen]])
