@@ -3,7 +3,8 @@
     fbank (M, 128) -> patches of 16 x 16 -> 8 tokens for each 160 ms -> 12 layers
 
 Tokens are in order of time, and within 160 ms from low to high frequency.  The
-names of the weights are the official checkpoint's.  Knows whole clips only.
+names of the weights are the official checkpoint's.  Runs on whole clips; how it runs
+while they are heard is next door (`engine.beats_streaming`).
 
 Source:
     microsoft/unilm, beats/BEATs.py and backbone.py; arXiv:2212.09058.
@@ -42,6 +43,12 @@ class BeatsConfig:
     num_buckets: int = 320
     max_distance: int = 800
     predictor_class: int = 527
+    block_columns: int = 0
+    """Columns (of 160 ms) in a block, for weights of our own that are to be streamed.
+
+    A token attends to its own block and to those before, and positions look back only,
+    so that later audio changes nothing.  0 looks at everything, as official weights do.
+    """
 
     @classmethod
     def from_checkpoint(cls, cfg: Mapping[str, Any]) -> "BeatsConfig":
@@ -65,6 +72,21 @@ class BeatsConfig:
     def patches_high(self) -> int:
         """Tokens for one column of 160 ms."""
         return NUM_BINS // self.input_patch_size
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens in a block; 0 where there are no blocks."""
+        return self.block_columns * self.patches_high
+
+    @property
+    def tokens_before(self) -> int:
+        """How many tokens the positional convolution looks back."""
+        return self.conv_pos - 1 if self.block_columns else self.conv_pos // 2
+
+    @property
+    def tokens_ahead(self) -> int:
+        """How many tokens the positional convolution looks ahead."""
+        return self.conv_pos - 1 - self.tokens_before
 
 
 _REQUIRED = {
@@ -96,22 +118,39 @@ class Attention(nn.Module):
         # One for all layers; the checkpoint repeats it under each.
         self.relative_attention_bias = table
 
-    def forward(self, x: Tensor, bias: Tensor, padding: Tensor | None) -> Tensor:
-        """Return (B, N, D).
+    def forward(self, x: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
+        """Return (B, N, D); see `mix`."""
+        return self.mix(*self.project(x), bias, mask)
 
-        Args:
-            x: (B, N, D).
-            bias: Of the distances between tokens, (H, N, N).
-            padding: True where a token is none, (B, N).
-        """
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (B, H, N, K), of tokens (B, N, D)."""
         query, keys, values = (
             self._split(project(x))
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
+        return query, keys, values
+
+    def mix(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        bias: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Return what tokens gather from others, (B, N, D).
+
+        Args:
+            query: (B, H, N, K).
+            keys: (B, H, T, K).
+            values: (B, H, T, K).
+            bias: Of the distances between tokens, (H, N, T).
+            mask: True where a token is not attended to; broadcasts to (B, H, N, T).
+        """
         scores = (query * self._head_width**-0.5 / GUARD) @ keys.transpose(-1, -2)
         scores = (scores - scores.amax(-1, keepdim=True)) * GUARD
-        if padding is not None:
-            scores = scores.masked_fill(padding[:, None, None], -torch.inf)
+        if mask is not None:
+            scores = scores.masked_fill(mask, -torch.inf)
         scores = scores + self._gate(query) * bias
         mixed = scores.softmax(-1) @ values
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
@@ -139,11 +178,13 @@ class Layer(nn.Module):
         self.fc2 = nn.Linear(config.encoder_ffn_embed_dim, width)
         self.final_layer_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, bias: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
         """Return (B, N, D); arguments as for `Attention`."""
-        x = self.self_attn_layer_norm(
-            self._alpha * x + self.self_attn(x, bias, padding)
-        )
+        return self.add(x, self.self_attn(x, bias, mask))
+
+    def add(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Return the output, (B, N, D), for the input and what it gathered."""
+        x = self.self_attn_layer_norm(self._alpha * x + attended)
         hidden = F.gelu(self.fc1(x).float()).type_as(x)
         return self.final_layer_norm(self._alpha * x + self.fc2(hidden))
 
@@ -154,19 +195,28 @@ class PositionalConv(nn.Module):
     def __init__(self, config: BeatsConfig) -> None:
         super().__init__()
         width, size = config.encoder_embed_dim, config.conv_pos
-        self._groups, self._size = config.conv_pos_groups, size
+        self._groups = config.conv_pos_groups
+        self._before, self._ahead = config.tokens_before, config.tokens_ahead
         self.bias = nn.Parameter(torch.zeros(width))
         self.weight_g = nn.Parameter(torch.ones(1, 1, size))
         self.weight_v = nn.Parameter(torch.randn(width, width // self._groups, size))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, N, D) for (B, N, D)."""
+    def forward(self, x: Tensor, past: Tensor | None = None) -> Tensor:
+        """Return (B, N, D) for (B, N, D).
+
+        Args:
+            x: Tokens; zeros stand behind them.
+            past: The tokens before them, (B, P, D); before those stand zeros.
+        """
         norm = self.weight_v.norm(dim=(0, 1), keepdim=True)
         weight = self.weight_v * (self.weight_g / norm)
-        x = x.transpose(1, 2)
-        x = F.conv1d(x, weight, self.bias, padding=self._size // 2, groups=self._groups)
-        if self._size % 2 == 0:
-            x = x[..., :-1]
+        known = 0
+        if past is not None:
+            past = past[:, max(0, past.shape[1] - self._before) :]
+            known = past.shape[1]
+            x = torch.cat([past, x], 1)
+        x = F.pad(x.transpose(1, 2), (self._before - known, self._ahead))
+        x = F.conv1d(x, weight, self.bias, groups=self._groups)
         return F.gelu(x).transpose(1, 2)
 
 
@@ -187,17 +237,31 @@ class Encoder(nn.Module):
         """Return (B, N, D) for (B, N, D); padding is True where a token is none."""
         if padding is not None:
             x = x.masked_fill(padding[..., None], 0.0)
-        x = self.layer_norm(x + self.pos_conv[0](x))
-        bias = self._bias(x.shape[1])
+        x = self.place(x)
+        position = torch.arange(x.shape[1], device=x.device)
+        bias = self.bias(position, position)
+        mask = None if padding is None else padding[:, None, None]
+        if size := self._config.block_tokens:
+            later = position[None] // size > position[:, None] // size
+            mask = later if mask is None else mask | later
         for layer in self.layers:
-            x = layer(x, bias, padding)
+            x = layer(x, bias, mask)
         return x
 
-    def _bias(self, tokens: int) -> Tensor:
-        """Return the bias of each key's distance to each query, (H, N, N)."""
-        position = torch.arange(tokens, device=self.layer_norm.weight.device)
+    def place(self, x: Tensor, past: Tensor | None = None) -> Tensor:
+        """Return tokens (B, N, D) with their places; see `PositionalConv`."""
+        placed: Tensor = self.layer_norm(x + self.pos_conv[0](x, past))
+        return placed
+
+    def bias(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the bias of each key's distance to each query, (H, N, T).
+
+        Args:
+            queries: Positions, (N,).
+            keys: Positions, (T,).
+        """
         buckets = bucket_of(
-            position[None, :] - position[:, None],
+            keys[None, :] - queries[:, None],
             num_buckets=self._config.num_buckets,
             max_distance=self._config.max_distance,
         )

@@ -29,6 +29,23 @@ MEAN, DEVIATION = 15.41663, 6.55582  # of the logarithms over AudioSet
 SPREAD = 2.0 * DEVIATION
 
 
+class StreamingFbank:
+    """The filter bank of a stream, however its samples were cut.
+
+    Only whole frames count, as offline, so nothing is left over for an end.
+    """
+
+    def __init__(self) -> None:
+        self._pending = torch.empty(0)  # from where the next frame begins
+
+    def push(self, samples: Tensor) -> Tensor:
+        """Add samples, (S,); return the frames that they complete, (M, 128)."""
+        self._pending = torch.cat([self._pending, samples])
+        frames = fbank(self._pending)
+        self._pending = self._pending[len(frames) * HOP_SAMPLES :]
+        return frames
+
+
 def fbank(samples: Tensor) -> Tensor:
     """Return the normalised log energies of a waveform.
 
