@@ -30,7 +30,6 @@ class StreamingEncoder:
         self._right = config.right_windows * WINDOW
         self._log_mel = LogMel()
         self._mel = torch.empty(0, N_MELS)  # all of the utterance, 1 MB for 30 s
-        self._peak = -torch.inf
         self._state = encoder.new_state()
 
     @property
@@ -38,18 +37,19 @@ class StreamingEncoder:
         """Encoder frames that will not change."""
         return self._state.num_frames
 
+    @property
+    def _next_stop(self) -> int:
+        """Mel frames that it takes to settle the next block."""
+        return ENCODER_STRIDE * (self.num_settled + self._block + self._right)
+
     def push(self, samples: Tensor) -> Tensor:
         """Add samples, (S,); return the encoder frames that settle, (T, D)."""
-        fresh = self._log_mel.push(samples)
-        self._mel = torch.cat([self._mel, fresh])
-        if len(fresh):
-            self._peak = max(self._peak, float(fresh.max()))
+        self._mel = torch.cat([self._mel, self._log_mel.push(samples)])
         settled = []
-        while len(self._mel) >= ENCODER_STRIDE * (
-            self.num_settled + self._block + self._right
-        ):
-            stop = ENCODER_STRIDE * (self.num_settled + self._block + self._right)
-            block = self._features(self._mel[:stop], self._peak)
+        while len(self._mel) >= (stop := self._next_stop):
+            # Up to where the block hears, however much was pushed at once.
+            heard = self._mel[:stop]
+            block = self._features(heard, float(heard.max()))
             frames = self._encoder.encode(block, self._state, keep=self._block)
             settled.append(frames[: self._block])
         return torch.cat(settled) if settled else self._encoder.no_frames()
@@ -72,7 +72,7 @@ class StreamingEncoder:
         ahead = self._log_mel.closing(samples_of(silence_s) // HOP * HOP)
         mel = torch.cat([self._mel, ahead])
         mel = mel[: len(mel) // ENCODER_STRIDE * ENCODER_STRIDE]
-        return mel, max(self._peak, float(mel.max()))
+        return mel, float(mel.max())
 
     def _features(self, mel: Tensor, peak: float) -> Tensor:
         """Return what the encoder needs to go on from the settled frames."""
