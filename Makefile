@@ -23,6 +23,7 @@ serve: $(VENV)/.server  ## run the server on port 8765
 
 test: $(VENV)/.dev lint types  ## everything that must pass before a commit
 	@$(BIN)/salmonn-weights
+	@$(BIN)/salmonn-weights --part silero
 	@echo "== tests"
 	@$(BIN)/python -m pytest
 
@@ -54,7 +55,7 @@ $(VENV)/bin/python:
 
 # The stamps: what is installed depends on these two files alone.
 $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "== installing the server: about 250 MB to download with PyTorch's CPU build"
+	@echo "== installing the server: about 280 MB to download with PyTorch's CPU build"
 	@echo "   (an index that serves CUDA builds may send 3 GB and more: see README, Install)"
 	@echo "   and after it, once, 133 MB of weights for captions"
 	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server]'

@@ -18,6 +18,7 @@ All positions are samples at `SAMPLE_RATE`, counted from the start of the uttera
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -272,6 +273,22 @@ def load(config: EngineConfig) -> Engine:
     from engine.local import LocalEngine
 
     return LocalEngine.load(config)
+
+
+def silero_weights(config: EngineConfig) -> Path:
+    """Return the file of Silero's voice detector, checked; fetch it if need be.
+
+    Raises:
+        WeightsError: If it is damaged, or cannot be fetched.
+    """
+    from engine import manifest
+    from engine.presets import SILERO_FILE, SILERO_VAD
+    from engine.weights import resolve
+
+    path = resolve(SILERO_VAD.name, config) / SILERO_FILE.name
+    # A folder of the user's lists no hashes.
+    manifest.check(path, SILERO_FILE.size_bytes, SILERO_FILE.sha256)
+    return path
 
 
 def by_task(hypotheses: Sequence[Hypothesis]) -> dict[str, Hypothesis]:

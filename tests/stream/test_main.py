@@ -26,7 +26,10 @@ def load(config):
         engine.warm_up = lambda: 1 / 0
     return engine
 
-command.load = load
+def silero_weights(config):
+    raise WeightsError("silero_vad.onnx is missing")
+
+command.load, command.silero_weights = load, silero_weights
 sys.exit(command.main(sys.argv[1:]))
 """
 
@@ -102,6 +105,16 @@ async def test_missing_weights_are_told_before_the_port_opens(tmp_path):
     status, out, err = await outcome("--config", path, "--log-level", "error")
     assert (status, out) == (1, "")
     assert err == "salmonn-serve: model.safetensors is missing\n"
+
+
+async def test_the_weights_of_a_detector_are_asked_for_only_where_it_is_chosen(
+    tmp_path,
+):
+    path = tmp_path / "server.toml"
+    path.write_text('[vad]\ndetector = "silero"\n')
+    status, out, err = await outcome("--config", path, "--log-level", "error")
+    assert (status, out) == (1, "")
+    assert err == "salmonn-serve: silero_vad.onnx is missing\n"
 
 
 async def test_a_warm_up_that_fails_is_one_line(tmp_path):

@@ -17,7 +17,7 @@ from stream.config import AuthConfig, ServerConfig
 from stream.events import SpeechStarted
 from stream.server import Server
 from tests.fakes.driver import SEGMENTER
-from tests.fakes.engine import ScriptedEngine, speak
+from tests.fakes.engine import AnySound, ScriptedEngine, speak
 from tests.fakes.server import (
     DEADLINE_S,
     TALK,
@@ -100,7 +100,7 @@ async def test_a_certificate_that_is_none_is_named():
 async def test_a_host_that_is_none_is_named(host):
     config = ServerConfig(host=host, port=0, segmenter=SEGMENTER)
     with ThreadPoolExecutor(1) as thread:
-        server = Server(config, ScriptedEngine(), thread)
+        server = Server(config, ScriptedEngine(), thread, detector=AnySound)
         with pytest.raises(OSError, match=f"host is '{host}'; expected"):
             await server.run(on_ready=print)
 
