@@ -44,6 +44,8 @@ class LimitsConfig:
     max_message_bytes: int = 2**18
     """8 s of s16le at 16 kHz.  A message is heard in one go, and no other client
     meanwhile; the longest, 32 s of G.711, takes 60 ms."""
+    max_upload_bytes: int = 25 * 2**20
+    """Of a file that comes over HTTP; it is held in memory while it is heard."""
     max_session_s: float = 6 * 3600.0
     """Audio in one session."""
     max_backlog_s: float = 30.0

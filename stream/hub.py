@@ -32,6 +32,7 @@ from stream.events import Start, Started, full_task
 from stream.jobs import Result
 from stream.metrics import Metrics
 from stream.resume import EventLog, ForgottenError, SessionStore
+from stream.segmenter import SegmenterConfig
 from stream.session import Session
 from stream.vad import VoiceDetector
 from stream.worker import SHOWN, Clock, Worker
@@ -145,8 +146,15 @@ class Hub:
             del self._connections[owner]
         self.metrics.connections.set(self._connections.total())
 
-    def open(self, request: Start, owner: str) -> tuple[Stream, Started]:
+    def open(
+        self, request: Start, owner: str, *, segmenter: SegmenterConfig | None = None
+    ) -> tuple[Stream, Started]:
         """Begin a session, or go on with the one that the client names.
+
+        Args:
+            request: What the client wants.
+            owner: Who is behind it.
+            segmenter: Where segments begin and end; the server's own by default.
 
         Raises:
             StreamError: If the session cannot be had as it is wanted.
@@ -168,7 +176,7 @@ class Hub:
             info=self.engine.info,
             check=self.engine.check,
             detector=self._detector(),
-            segmenter=self.config.segmenter,
+            segmenter=segmenter or self.config.segmenter,
             max_s=self.config.limits.max_session_s,
         )
         stream = Stream(session, EventLog(session.seq), owner)
@@ -202,6 +210,10 @@ class Hub:
         """End a session with an error; it cannot be resumed."""
         stream.session.fail(error)
         self._drain(stream)
+        self._discard(stream)
+
+    def forget(self, stream: Stream) -> None:
+        """Free a stream at once: its client has all, or cannot come back for it."""
         self._discard(stream)
 
     def backlog_s(self, stream: Stream) -> float:

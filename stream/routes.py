@@ -4,6 +4,9 @@ GET /           what this is, and where its parts are
 GET /health     200 once the model has warmed up, 503 before and while stopping
 GET /metrics    Prometheus
 WS  /v1/stream  the native protocol
+
+and OpenAI's interfaces, whose addresses are in stream/protocols/openai_http.py and
+openai_realtime.py.
 """
 
 from dataclasses import asdict
@@ -20,6 +23,7 @@ from stream.errors import StreamError, UnauthorizedError
 from stream.events import PROTOCOL_VERSION, Error
 from stream.hub import Hub
 from stream.metrics import CONTENT_TYPE
+from stream.protocols import openai_http, openai_realtime
 from stream.protocols.native import NativeConnection
 
 STREAM_PATH = "/v1/stream"
@@ -78,6 +82,8 @@ def build_app(hub: Hub) -> Starlette:
             Route("/health", health),
             Route("/metrics", metrics),
             WebSocketRoute(STREAM_PATH, stream),
+            *openai_http.routes(hub),
+            *openai_realtime.routes(hub),
         ]
     )
 

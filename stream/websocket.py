@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with five gaps closed.
+"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with six gaps closed.
 
 It is the one file that knows uvicorn's insides; docs/adr/0009 says what was found,
 and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
@@ -9,10 +9,13 @@ and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
                                    client might never read why
     `receive`                      says whether reading has gone on (`READS_ON`)
     a refused handshake            is logged as an error of the application no more
+    messages                       may be larger, and errors look otherwise, where the
+                                   application says so when it accepts
     a peer that does not read      is not read from either, so that pings cannot pile
                                    up pongs; when its connection is to end, it is cut
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
@@ -27,6 +30,11 @@ from stream.events import Error, encode
 READS_ON = "reads_on"
 """Key of a received message: whether uvicorn had no further message waiting, and so
 went on reading from the connection.  Until then it reads no pongs either."""
+MAX_MESSAGE_BYTES = "max_message_bytes"
+"""Key of `websocket.accept`: the largest message, where it is not the server's."""
+EXPLAIN = "explain"
+"""Key of `websocket.accept`: what returns the text message that tells an error, where
+the client does not speak the native protocol."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -34,6 +42,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _unread = 0
     """Bytes of a refused message that the client has still to send."""
+    _tell: Callable[[StreamError], str] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the connection, or throw them away after an error."""
@@ -55,8 +64,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             {"type": "websocket.disconnect", "code": error.close_code, "reason": ""}
         )
         if self.handshake_complete and not self.close_sent:
-            told = encode(Error(seq=0, code=error.code, message=str(error)))
-            frame = Frame(Opcode.TEXT, told.encode()).serialize(mask=False)
+            told = (self._tell or _native)(error).encode()
+            frame = Frame(Opcode.TEXT, told).serialize(mask=False)
             self.transport.write(b"".join([frame, *close]))
         self.close_sent = True
         if isinstance(cause, PayloadTooBig):
@@ -93,6 +102,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, event: Any) -> None:
         """Send; a handshake that is refused with an HTTP answer is complete, too."""
+        if event["type"] == "websocket.accept":
+            self._tell = event.get(EXPLAIN, self._tell)
+            most = event.get(MAX_MESSAGE_BYTES, self.conn.max_message_size)
+            self.conn.max_message_size = most
         await super().send(event)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True
@@ -108,6 +121,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         # To close politely would wait until the peer reads what is in the buffer.
         if not self.writable.is_set():
             self.transport.abort()
+
+
+def _native(error: StreamError) -> str:
+    return encode(Error(seq=0, code=error.code, message=str(error)))
 
 
 def _explain(cause: Exception | None) -> StreamError:

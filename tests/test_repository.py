@@ -34,6 +34,7 @@ USED_BY_OTHERS = {
     "mypy": "make types",
     "pytest-asyncio": "pytest",
     "pytest-timeout": "pytest",
+    "python-multipart": "starlette, to read forms",
     "ruff": "make lint",
 }
 """Declared packages that none of our files imports, and who uses them."""

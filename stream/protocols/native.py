@@ -8,17 +8,15 @@ It moves messages; the session decides.  docs/protocol.md is what clients read.
 """
 
 import asyncio
-import itertools
 import logging
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from stream.config import LimitsConfig
 from stream.errors import (
     InternalError,
-    OverloadedError,
     ProtocolError,
     StreamError,
 )
@@ -33,6 +31,7 @@ from stream.events import (
     encode,
 )
 from stream.hub import Hub, Stream
+from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.resume import ForgottenError
 from stream.websocket import READS_ON
 from stream.worker import SHOWN
@@ -40,26 +39,11 @@ from stream.worker import SHOWN
 NORMAL = 1000
 CLOSE_CODES = {error.code: error.close_code for error in StreamError.__subclasses__()}
 
-_numbers = itertools.count(1)
 _log = logging.getLogger(__name__)
-
-
-class _LeftError(Exception):
-    """The client has gone, or does not read; its session waits for it."""
 
 
 class _SupersededError(Exception):
     """The session goes on over another connection."""
-
-
-class _ConnectionLogger(logging.LoggerAdapter[logging.Logger]):
-    """Says which connection a line is about."""
-
-    def process(
-        self, msg: str, kwargs: MutableMapping[str, Any]
-    ) -> tuple[str, MutableMapping[str, Any]]:
-        assert self.extra is not None
-        return f"connection {self.extra['connection']}: {msg}", kwargs
 
 
 class NativeConnection:
@@ -75,15 +59,15 @@ class NativeConnection:
         """
         self._websocket, self._hub, self._owner = websocket, hub, owner
         self._limits: LimitsConfig = hub.config.limits
-        self._logger = _ConnectionLogger(_log, {"connection": next(_numbers)})
-        self._held_s = 0.0
+        self._channel = Channel(websocket, hub)
+        self._logger = ConnectionLogger(_log)
 
     async def run(self) -> None:
         """Serve the client until either side has had enough."""
         await self._websocket.accept()
         try:
             stream, started = self._hub.open(await self._first(), self._owner)
-        except _LeftError:
+        except LeftError:
             return
         except StreamError as exc:
             await self._refuse(exc)
@@ -108,8 +92,8 @@ class NativeConnection:
                 for task in others:
                     task.cancel()
             how = str(close_code)
-            await self._close(close_code)
-        except* _LeftError:
+            await self._channel.close(close_code)
+        except* LeftError:
             pass
         except* _SupersededError:
             how = "superseded"
@@ -134,7 +118,7 @@ class NativeConnection:
         timeout_s = self._limits.start_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                message = await self._receive()
+                message = await self._channel.receive()
         except TimeoutError as exc:
             raise ProtocolError(f"no start within {timeout_s:g} s") from exc
         if (text := message.get("text")) is None:
@@ -148,9 +132,10 @@ class NativeConnection:
         """Take the client's messages, until one of them is wrong."""
         try:
             while True:
-                message = await self._receive()
+                message = await self._channel.receive()
                 self._take(stream, message)
-                await self._hold(stream, reads_on=message.get(READS_ON, True))
+                reads_on = message.get(READS_ON, True)
+                await self._channel.hold(stream, reads_on=reads_on)
                 # Messages at hand are received without a pause; others have a turn.
                 await asyncio.sleep(0)
         except StreamError as exc:
@@ -168,33 +153,11 @@ class NativeConnection:
             case Start():
                 raise ProtocolError("a second start")
 
-    async def _hold(self, stream: Stream, *, reads_on: bool) -> None:
-        """Wait while the stream's backlog is over its bound, so that TCP slows it.
-
-        No pong is read while we wait with messages at hand, so all waits between
-        two moments at which reading goes on take half the ping timeout at most.
-
-        Raises:
-            OverloadedError: If the backlog is far over its bound all the same.
-        """
-        if reads_on:
-            self._held_s = 0.0
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            async with asyncio.timeout(self._limits.ping_timeout_s / 2 - self._held_s):
-                await self._hub.room(stream)
-        except TimeoutError:
-            pass
-        self._held_s += loop.time() - began
-        if self._hub.backlog_s(stream) > 2 * self._limits.max_backlog_s:
-            raise OverloadedError("the engine does not keep up with this session")
-
     async def _write(self, stream: Stream, started: Started) -> int:
         """Send all events of the session, to its last; return the close code.
 
         Raises:
-            _LeftError: If the client reads so slowly that events were forgotten.
+            LeftError: If the client reads so slowly that events were forgotten.
         """
         await self._send(started)
         seq, close_code = started.seq, NORMAL
@@ -203,7 +166,7 @@ class NativeConnection:
             try:
                 events = stream.log.after(seq)
             except ForgottenError as exc:
-                raise _LeftError from exc
+                raise LeftError from exc
             for event in events:
                 await self._send(event)
                 seq = event.seq
@@ -214,19 +177,9 @@ class NativeConnection:
                 return close_code
             await stream.changed.wait()
 
-    async def _receive(self) -> MutableMapping[str, Any]:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise _LeftError
-        return message
-
     async def _send(self, event: ServerEvent) -> None:
         self._logger.debug("> %s %d", event.type, event.seq)
-        try:
-            async with asyncio.timeout(self._limits.send_timeout_s):
-                await self._websocket.send_text(encode(event))
-        except (TimeoutError, WebSocketDisconnect) as exc:
-            raise _LeftError from exc
+        await self._channel.send(encode(event))
 
     async def _refuse(self, error: StreamError) -> None:
         """Tell an error that is no part of a session, and close."""
@@ -234,16 +187,9 @@ class NativeConnection:
         self._hub.metrics.refused.labels(error.code).inc()
         try:
             await self._send(Error(seq=0, code=error.code, message=str(error)))
-            await self._close(error.close_code)
-        except _LeftError:
+            await self._channel.close(error.close_code)
+        except LeftError:
             self._logger.info("the client did not wait for it")
-
-    async def _close(self, close_code: int) -> None:
-        try:
-            async with asyncio.timeout(self._limits.send_timeout_s):
-                await self._websocket.close(close_code)
-        except (TimeoutError, WebSocketDisconnect) as exc:
-            raise _LeftError from exc
 
 
 async def _watch(superseded: asyncio.Event) -> None:

@@ -1,0 +1,111 @@
+"""One WebSocket while it lasts, whatever protocol is spoken over it.
+
+It waits for no client longer than the limits say, and knows no events.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from stream.errors import OverloadedError
+from stream.hub import Hub, Stream
+
+_numbers = itertools.count(1)
+
+
+class LeftError(Exception):
+    """The client has gone, or does not read."""
+
+
+class ConnectionLogger(logging.LoggerAdapter[logging.Logger]):
+    """Says which connection a line is about."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger, {"connection": next(_numbers)})
+
+    def process(
+        self, msg: str, kwargs: MutableMapping[str, Any]
+    ) -> tuple[str, MutableMapping[str, Any]]:
+        """Put the connection's number in front."""
+        assert self.extra is not None
+        return f"connection {self.extra['connection']}: {msg}", kwargs
+
+
+class Channel:
+    """Messages of a client, both ways."""
+
+    def __init__(self, websocket: WebSocket, hub: Hub) -> None:
+        """Prepare for a connection.
+
+        Args:
+            websocket: The connection.
+            hub: Asked for the limits, and how far behind the engine is.
+        """
+        self._websocket, self._hub = websocket, hub
+        self._limits = hub.config.limits
+        self._held_s = 0.0
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """Return the next message.
+
+        Raises:
+            LeftError: If there is none any more.
+        """
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise LeftError
+        return message
+
+    async def send(self, text: str) -> None:
+        """Send a text message.
+
+        Raises:
+            LeftError: If the client does not take it.
+        """
+        try:
+            async with asyncio.timeout(self._limits.send_timeout_s):
+                await self._websocket.send_text(text)
+        except (TimeoutError, WebSocketDisconnect) as exc:
+            raise LeftError from exc
+
+    async def close(self, close_code: int) -> None:
+        """End the connection.
+
+        Raises:
+            LeftError: If the client does not read what came before.
+        """
+        try:
+            async with asyncio.timeout(self._limits.send_timeout_s):
+                await self._websocket.close(close_code)
+        except (TimeoutError, WebSocketDisconnect) as exc:
+            raise LeftError from exc
+
+    async def hold(self, stream: Stream, *, reads_on: bool) -> None:
+        """Wait while the stream's backlog is over its bound, so that TCP slows it.
+
+        No pong is read while we wait with messages at hand, so all waits between
+        two moments at which reading goes on take half the ping timeout at most.
+
+        Args:
+            stream: What the client's audio goes into.
+            reads_on: Whether reading has gone on since its last message.
+
+        Raises:
+            OverloadedError: If the backlog is far over its bound all the same.
+        """
+        if reads_on:
+            self._held_s = 0.0
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._limits.ping_timeout_s / 2 - self._held_s):
+                await self._hub.room(stream)
+        except TimeoutError:
+            pass
+        self._held_s += loop.time() - began
+        if self._hub.backlog_s(stream) > 2 * self._limits.max_backlog_s:
+            raise OverloadedError("the engine does not keep up with this session")

@@ -1,0 +1,215 @@
+"""The input audio buffer of an OpenAI Realtime session: hub's sessions, one by one.
+
+    audio ─▶ hub's session ─▶ its log ─▶ items ─▶ events for the client
+
+A session of the hub begins with the first audio.  Settings that change end it; the
+next audio begins another one, whose items follow.  It knows no connection.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from stream.audio import SAMPLE_RATE, PcmFormat
+from stream.events import Ended, Error, SpeechEnded
+from stream.hub import Hub, Stream
+from stream.protocols import openai_session
+from stream.protocols.openai_errors import FieldError
+from stream.protocols.openai_items import Items
+from stream.protocols.openai_session import Json
+
+SLICE_S = 1.0  # of audio that is heard in one go
+LEAST_COMMIT_MS = 100
+
+
+class EmptyCommitError(Exception):
+    """Raised when there is next to nothing to commit."""
+
+    code = "input_audio_buffer_commit_empty"
+
+    def __init__(self, found_ms: int) -> None:
+        self.found_ms = found_ms
+
+    def __str__(self) -> str:
+        return (
+            f"the buffer holds {self.found_ms} ms of audio; a commit takes at least "
+            f"{LEAST_COMMIT_MS} ms"
+        )
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """A session of the hub, and how far it was told."""
+
+    stream: Stream
+    superseded: asyncio.Event
+    items: Items
+    format: PcmFormat
+    offset: int
+    """Where its audio begins in the client's, in samples at 16 kHz."""
+    seq: int = 0
+    committed: int = 0
+    """Where its audio begins that is in no item, in samples at 16 kHz."""
+    is_ended: bool = False
+    """Whether it takes no more audio."""
+    is_over: bool = False
+    """Whether it has told all."""
+
+    @property
+    def received(self) -> int:
+        """Its audio, in samples at 16 kHz."""
+        return self.stream.session.accepted * SAMPLE_RATE // self.format.rate
+
+    @property
+    def uncommitted(self) -> int:
+        """Its audio that is in no item, in samples at 16 kHz."""
+        return max(0, self.received - self.committed)
+
+
+class InputAudioBuffer:
+    """What a client appends, and what becomes of it."""
+
+    def __init__(self, hub: Hub, owner: str, changed: asyncio.Event) -> None:
+        """Begin empty.
+
+        Args:
+            hub: Of the server.
+            owner: Who is behind the connection.
+            changed: Set when there is something to `drain`.
+        """
+        self._hub, self._owner, self._changed = hub, owner, changed
+        self._hearings: list[_Hearing] = []
+        """The last of them takes audio; those before it owe finals."""
+        self._told: list[Json] = []
+        self.ended_by: Error | None = None
+        """What the hub ended a session with, if it did."""
+
+    async def append(self, data: bytes, session: Json) -> AsyncIterator[Stream]:
+        """Hear audio, a slice at a time; yield what has heard it after each.
+
+        Args:
+            data: In the format of the settings.
+            session: The settings; they hold from the first audio on.
+
+        Raises:
+            FieldError: If it is not whole samples.
+            StreamError: If no session can be had.
+        """
+        hearing = self._taking() or self._begin(session)
+        sample_bytes = hearing.format.sample_bytes
+        if len(data) % sample_bytes:
+            raise FieldError(
+                "audio",
+                f"has {len(data)} bytes; expected samples of {sample_bytes} bytes",
+            )
+        size = int(hearing.format.rate * SLICE_S) * sample_bytes
+        for start in range(0, len(data), size):
+            self._hub.push(hearing.stream, data[start : start + size])
+            yield hearing.stream
+
+    def commit(self) -> None:
+        """End the turn.
+
+        Raises:
+            EmptyCommitError: If there is next to nothing in it.
+            ForgottenError: As `drain` does.
+        """
+        self._pull()
+        hearing = self._taking()
+        if hearing is None:
+            raise EmptyCommitError(0)
+        is_speaking, samples = hearing.items.is_speaking, hearing.uncommitted
+        found_ms = samples * 1000 // SAMPLE_RATE
+        if found_ms < LEAST_COMMIT_MS and not is_speaking:
+            raise EmptyCommitError(found_ms)
+        self._flush(hearing)
+        if hearing.items.manual or not is_speaking:
+            self._told += hearing.items.commit(samples)
+
+    def clear(self) -> None:
+        """Throw away what was heard and is in no item.
+
+        Raises:
+            ForgottenError: As `drain` does.
+        """
+        self._pull()
+        if hearing := self._taking():
+            hearing.items.clear()
+            self._flush(hearing)
+        self._told.append({"type": "input_audio_buffer.cleared"})
+
+    def finish(self) -> None:
+        """End what takes audio; the next audio begins with other settings."""
+        if hearing := self._taking():
+            hearing.is_ended = True
+            self._hub.end(hearing.stream)
+
+    def drain(self) -> list[Json]:
+        """Return what is told since the last time.
+
+        Raises:
+            ForgottenError: If that is so long ago that some of it is lost.
+        """
+        self._pull()
+        told, self._told = self._told, []
+        return told
+
+    def close(self) -> None:
+        """Free all; what is not told is lost."""
+        for hearing in self._hearings:
+            self._free(hearing)
+        self._hearings.clear()
+
+    def _taking(self) -> _Hearing | None:
+        """Return what takes audio, if anything does."""
+        if not self._hearings or self._hearings[-1].is_ended:
+            return None
+        return self._hearings[-1]
+
+    def _begin(self, session: Json) -> _Hearing:
+        start = openai_session.start_of(session)
+        base = self._hub.config.segmenter
+        segmenter = openai_session.segmenter_of(session, base)
+        stream, _ = self._hub.open(start, self._owner, segmenter=segmenter)
+        stream.changed = self._changed  # one writer waits for all of them
+        last = self._hearings[-1] if self._hearings else None
+        hearing = _Hearing(
+            stream=stream,
+            superseded=self._hub.attach(stream),
+            items=Items(
+                manual=openai_session.is_manual(session),
+                transcribed=openai_session.is_transcribed(session),
+                last=last.items.last if last else None,
+            ),
+            format=PcmFormat(rate=start.rate, encoding=start.encoding),
+            offset=last.offset + last.received if last else 0,
+        )
+        self._hearings.append(hearing)
+        return hearing
+
+    def _flush(self, hearing: _Hearing) -> None:
+        self._hub.flush(hearing.stream)
+        self._pull()
+        hearing.committed = hearing.received
+
+    def _pull(self) -> None:
+        """Turn what the hub's sessions have told into what a client is told."""
+        for hearing in self._hearings:
+            for event in hearing.stream.log.after(hearing.seq):
+                hearing.seq = event.seq
+                if isinstance(event, Error) and event.segment is None:
+                    self.ended_by = event
+                elif isinstance(event, Ended):
+                    hearing.is_over = True
+                else:
+                    if isinstance(event, SpeechEnded) and not hearing.items.manual:
+                        hearing.committed = event.end
+                    self._told += hearing.items.push(event, offset=hearing.offset)
+        # The last one stays: it knows where the next one's audio begins.
+        for hearing in [one for one in self._hearings[:-1] if one.is_over]:
+            self._hearings.remove(hearing)
+            self._free(hearing)
+
+    def _free(self, hearing: _Hearing) -> None:
+        self._hub.detach(hearing.stream, hearing.superseded)
+        self._hub.forget(hearing.stream)

@@ -1,0 +1,304 @@
+"""OpenAI's HTTP interface: a file in, its transcript out; the models that are served.
+
+    POST /v1/audio/transcriptions   multipart: a file, and how its text is wanted
+    POST /v1/audio/translations     likewise; the text in English
+    GET  /v1/models, /v1/models/…   what is served
+
+A file is a session like any other: the hub hears it as fast as the engine does, and
+the session decides.  docs/openai.md is what clients read.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from stream.audio import SAMPLE_RATE
+from stream.auth import authorize
+from stream.errors import (
+    InternalError,
+    OverloadedError,
+    StreamError,
+    quote,
+)
+from stream.events import Ended, Error, Final, ServerEvent, Start
+from stream.hub import Hub, Stream
+from stream.protocols import openai_text
+from stream.protocols.openai_errors import (
+    BY_CODE,
+    ENGINE,
+    Kind,
+    describe,
+    describe_error,
+    kind_of,
+    refusal,
+)
+from stream.protocols.openai_form import Wishes, read_wishes, receive
+from stream.resume import ForgottenError
+from stream.uploads import Upload
+
+logger = logging.getLogger(__name__)
+
+GONE = 499  # for the log of a proxy: nobody reads this answer
+
+
+class _SessionError(Exception):
+    """An error that the session told, as a client is told it."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        self.kind, self.message = kind, message
+
+
+def routes(hub: Hub) -> list[Route]:
+    """Return what is served at which address."""
+
+    def served(
+        serve: Callable[[Request, str], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                owner = authorize(request.headers, hub.config.auth)
+                return await serve(request, owner)
+            except StreamError as exc:
+                hub.metrics.refused.labels(exc.code).inc()
+                return refusal(kind_of(exc), describe_error(exc))
+
+        return endpoint
+
+    def speech(task: str) -> Callable[[Request, str], Awaitable[Response]]:
+        async def serve(request: Request, owner: str) -> Response:
+            hub.admit(owner)
+            hearing = _Hearing(hub, owner)
+            try:
+                most = hub.config.limits.max_upload_bytes
+                form, data = await receive(request, most)
+                wishes = read_wishes(form, task)
+                hearing.open(await asyncio.to_thread(Upload, data), wishes)
+                if wishes.stream:
+                    return _EventStream(hearing, hub.config.limits.send_timeout_s)
+                answer = await _unless_gone(request, hearing.whole())
+            except BaseException:
+                hearing.close()
+                raise
+            hearing.close()
+            return answer
+
+        return serve
+
+    async def models(request: Request, owner: str) -> Response:
+        return JSONResponse({"object": "list", "data": [_model(hub)]})
+
+    async def model(request: Request, owner: str) -> Response:
+        name, served = request.path_params["name"], hub.engine.info.model
+        if name == served:
+            return JSONResponse(_model(hub))
+        kind = Kind(404, "invalid_request_error", "model_not_found")
+        problem = f"no model {quote(name)}; there is {served}"
+        return refusal(kind, describe(kind, problem, param="model"))
+
+    def post(path: str, task: str) -> Route:
+        return Route(path, served(speech(task)), methods=["POST"])
+
+    return [
+        post("/v1/audio/transcriptions", "transcribe"),
+        post("/v1/audio/translations", "translate"),
+        Route("/v1/models", served(models)),
+        Route("/v1/models/{name:path}", served(model)),
+    ]
+
+
+class _Hearing:
+    """A file while it is heard: a session of the hub, from its start to its end."""
+
+    def __init__(self, hub: Hub, owner: str) -> None:
+        self._hub, self._owner = hub, owner
+        self._stream: Stream | None = None
+
+    def open(self, upload: Upload, wishes: Wishes) -> None:
+        """Begin to hear.
+
+        Raises:
+            StreamError: If the session cannot be had as it is wanted.
+        """
+        start = Start(
+            rate=upload.format.rate,
+            encoding=upload.format.encoding,
+            channels=upload.format.channels,
+            tasks=(wishes.full_task,),
+            language=wishes.language,
+            partials=wishes.stream,
+            words=wishes.words or wishes.format in ("srt", "vtt"),
+        )
+        self._stream, _ = self._hub.open(start, self._owner)
+        self._superseded = self._hub.attach(self._stream)
+        self._wishes, self._upload = wishes, upload
+        self._feeding = asyncio.create_task(self._feed())
+
+    def close(self) -> None:
+        """Free the place, and what is left of the session."""
+        if self._stream is not None:
+            self._feeding.cancel()
+            self._hub.detach(self._stream, self._superseded)
+            self._hub.forget(self._stream)
+        self._hub.leave(self._owner)
+
+    async def whole(self) -> Response:
+        """Return the answer, once all is heard."""
+        finals = []
+        samples = 0
+        try:
+            async with aclosing(self._events()) as events:
+                async for event in events:
+                    if isinstance(event, Final):
+                        finals.append(event)
+                    elif isinstance(event, Ended):
+                        samples = event.accepted * SAMPLE_RATE // self._rate
+        except _SessionError as exc:
+            return refusal(exc.kind, describe(exc.kind, exc.message))
+        return self._render(finals, samples)
+
+    async def pieces(self) -> AsyncIterator[str]:
+        """Yield server-sent events: text as it becomes certain, at last all of it."""
+        deltas, finals = openai_text.Deltas(), []
+        try:
+            async with aclosing(self._events()) as events:
+                async for event in events:
+                    if isinstance(event, Final):
+                        finals.append(event)
+                    if delta := deltas.push(event):
+                        yield _line({"type": "transcript.text.delta", "delta": delta})
+        except _SessionError as exc:
+            yield _line({"error": describe(exc.kind, exc.message)})
+            return
+        text = openai_text.whole(finals)
+        yield _line({"type": "transcript.text.done", "text": text})
+
+    @property
+    def _rate(self) -> int:
+        return self._upload.format.rate
+
+    def _render(self, finals: list[Final], samples: int) -> Response:
+        match self._wishes.format:
+            case "text":
+                return PlainTextResponse(openai_text.whole(finals) + "\n")
+            case "srt":
+                return PlainTextResponse(openai_text.srt(finals))
+            case "vtt":
+                return PlainTextResponse(openai_text.vtt(finals))
+            case "verbose_json":
+                told = openai_text.verbose(
+                    finals,
+                    task=self._wishes.task,
+                    samples=samples,
+                    words=self._wishes.words,
+                    segments=self._wishes.segments,
+                )
+                return JSONResponse(told)
+        text, usage = openai_text.whole(finals), openai_text.usage(samples)
+        return JSONResponse({"text": text, "usage": usage})
+
+    async def _feed(self) -> None:
+        """Give the session the file, no faster than the engine hears it."""
+        stream = self._stream
+        assert stream is not None, "fed before it was opened"
+        try:
+            while piece := await asyncio.to_thread(self._upload.read):
+                self._hub.push(stream, piece)
+                await self._hub.room(stream)
+            self._hub.end(stream)
+        except StreamError as exc:
+            self._hub.fail(stream, exc)
+        except Exception:
+            logger.exception("an upload failed")
+            self._hub.fail(stream, InternalError())
+
+    async def _events(self) -> AsyncGenerator[ServerEvent, None]:
+        """Yield what the session tells, to its end.
+
+        Raises:
+            _SessionError: If it ends with an error, or the engine fails on a part.
+        """
+        stream, seq = self._stream, 0
+        assert stream is not None, "heard before it was opened"
+        while True:
+            stream.changed.clear()
+            try:
+                events = stream.log.after(seq)
+            except ForgottenError as exc:
+                problem = OverloadedError("the client does not read")
+                raise _SessionError(kind_of(problem), str(problem)) from exc
+            for event in events:
+                seq = event.seq
+                if isinstance(event, Error):
+                    kind = BY_CODE.get(event.code, ENGINE)
+                    raise _SessionError(kind, event.message)
+                yield event
+            if stream.session.is_over and seq == stream.session.seq:
+                return
+            await stream.changed.wait()
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events; a client that does not read them is let go."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, hearing: _Hearing, timeout_s: float) -> None:
+        super().__init__(hearing.pieces(), headers={"Cache-Control": "no-store"})
+        self._hearing, self._timeout_s = hearing, timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send all events, then free the session."""
+
+        async def patient(message: Message) -> None:
+            async with asyncio.timeout(self._timeout_s):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, patient)
+        except TimeoutError:
+            logger.info("a client did not read its transcript")
+        finally:
+            self._hearing.close()
+
+
+async def _unless_gone(request: Request, answering: Awaitable[Response]) -> Response:
+    """Return the answer, unless the client goes first: then nobody waits for it."""
+
+    async def gone() -> Response:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        return Response(status_code=GONE)
+
+    tasks = [asyncio.ensure_future(answering), asyncio.create_task(gone())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return (tasks[0] if tasks[0] in done else tasks[1]).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _model(hub: Hub) -> dict[str, Any]:
+    return {
+        "id": hub.engine.info.model,
+        "object": "model",
+        "created": 0,  # nobody knows
+        "owned_by": "salmonn-live",
+    }
+
+
+def _line(event: dict[str, Any]) -> str:
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"

@@ -1,0 +1,189 @@
+"""What was heard, as the items of an OpenAI Realtime conversation.
+
+    server's turns   a segment is an item: started, stopped, committed, transcribed
+    client's turns   all segments between two commits are one item
+
+Pure: events of our sessions in, events of OpenAI's protocol out, without their
+`event_id`.  It knows no connection and no settings but whose the turns are.
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from stream.audio import SAMPLE_RATE
+from stream.events import (
+    Error,
+    Final,
+    Partial,
+    ServerEvent,
+    SpeechEnded,
+    SpeechStarted,
+)
+from stream.protocols.openai_errors import BY_CODE, ENGINE, describe
+from stream.protocols.openai_session import Json
+from stream.protocols.openai_text import Deltas, usage, whole
+
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+NAME_BYTES = 12  # of randomness in an item's name
+
+
+@dataclass(slots=True)
+class _Item:
+    """A user's turn."""
+
+    id: str
+    deltas: Deltas = field(default_factory=Deltas)
+    finals: list[Final] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+    """Segments of it without their finals."""
+    samples: int = 0
+    """Of its audio, at 16 kHz; known once it is committed."""
+    error: Error | None = None
+    is_committed: bool = False
+    is_cleared: bool = False
+    """Whether the client has thrown it away; nothing more is told of it."""
+
+
+class Items:
+    """The user's items of one session, in the order of their audio."""
+
+    def __init__(
+        self, *, manual: bool, transcribed: bool, last: str | None = None
+    ) -> None:
+        """Begin without items.
+
+        Args:
+            manual: Whether the client commits, and no turn is detected.
+            transcribed: Whether the client wants to read what was said.
+            last: The item that these follow.
+        """
+        self.manual, self.transcribed = manual, transcribed
+        self._of_segment: dict[int, tuple[_Item, int]] = {}
+        """The item that a segment belongs to, and where the segment starts."""
+        self._gathered: _Item | None = None
+        """What the next commit is about."""
+        self.last = last
+        """The last item that was committed."""
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether a turn of the server's has begun and not ended."""
+        items = (item for item, _ in self._of_segment.values())
+        return any(not (item.is_committed or item.is_cleared) for item in items)
+
+    def push(self, event: ServerEvent, *, offset: int = 0) -> list[Json]:
+        """Take an event of the session; return what a client is told.
+
+        Args:
+            event: The event.
+            offset: Where the session begins in the client's audio, in samples.
+        """
+        match event:
+            case SpeechStarted():
+                return list(self._start(event, offset))
+            case Partial(segment=segment):
+                return self._delta(self._of_segment[segment][0], event)
+            case SpeechEnded():
+                return list(self._stop(event, offset))
+            case Final(segment=segment) | Error(segment=int(segment)):
+                item, _ = self._of_segment.pop(segment)
+                item.open.discard(segment)
+                if isinstance(event, Final):
+                    item.finals.append(event)
+                else:
+                    item.error = item.error or event
+                return [*self._delta(item, event), *self._completed(item)]
+        return []
+
+    def commit(self, samples: int) -> list[Json]:
+        """End the client's turn; all its segments have ended.
+
+        Args:
+            samples: Of its audio, at 16 kHz.
+        """
+        item = self._gathered or _Item(_new_id())
+        self._gathered = None
+        item.samples = samples
+        return [*self._committed(item), *self._completed(item)]
+
+    def clear(self) -> None:
+        """Throw away what was heard and not committed."""
+        for item, _ in self._of_segment.values():
+            if not item.is_committed:
+                item.is_cleared = True
+        self._gathered = None
+
+    def _start(self, event: SpeechStarted, offset: int) -> Iterator[Json]:
+        item = self._gathered if self.manual else None
+        if item is None:
+            item = _Item(_new_id())
+        self._of_segment[event.segment] = item, event.start
+        item.open.add(event.segment)
+        item.deltas.push(event)
+        if self.manual:
+            self._gathered = item
+            return
+        yield {
+            "type": "input_audio_buffer.speech_started",
+            "audio_start_ms": _ms(offset + event.start),
+            "item_id": item.id,
+        }
+
+    def _stop(self, event: SpeechEnded, offset: int) -> Iterator[Json]:
+        item, start = self._of_segment[event.segment]
+        if self.manual or item.is_cleared:
+            return
+        item.samples = event.end - start
+        yield {
+            "type": "input_audio_buffer.speech_stopped",
+            "audio_end_ms": _ms(offset + event.end),
+            "item_id": item.id,
+        }
+        yield from self._committed(item)
+
+    def _committed(self, item: _Item) -> Iterator[Json]:
+        item.is_committed = True
+        previous = {"previous_item_id": self.last}
+        self.last = item.id
+        yield {"type": "input_audio_buffer.committed", **previous, "item_id": item.id}
+        told = {
+            "id": item.id,
+            "object": "realtime.item",
+            "type": "message",
+            "status": "completed",
+            "role": "user",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }
+        for name in ("added", "done"):
+            yield {"type": f"conversation.item.{name}", **previous, "item": told}
+
+    def _delta(self, item: _Item, event: ServerEvent) -> list[Json]:
+        added = item.deltas.push(event)
+        if not added or item.is_cleared or not self.transcribed:
+            return []
+        return [_about(item, "delta", delta=added)]
+
+    def _completed(self, item: _Item) -> list[Json]:
+        """Return what ends an item, once all is known of it."""
+        if item.open or not item.is_committed or not self.transcribed:
+            return []
+        if item.error is not None:
+            kind = BY_CODE.get(item.error.code, ENGINE)
+            return [_about(item, "failed", error=describe(kind, item.error.message))]
+        transcript, cost = whole(item.finals), usage(item.samples)
+        return [_about(item, "completed", transcript=transcript, usage=cost)]
+
+
+def _about(item: _Item, what: str, **facts: object) -> Json:
+    """Return an event about the transcription of an item."""
+    known = {"type": f"{TRANSCRIPTION}.{what}", "item_id": item.id, "content_index": 0}
+    return known | facts
+
+
+def _new_id() -> str:
+    return f"item_{secrets.token_hex(NAME_BYTES)}"
+
+
+def _ms(samples: int) -> int:
+    return samples * 1000 // SAMPLE_RATE
