@@ -1,6 +1,7 @@
 """What can go wrong in the engine.
 
 EngineError
+├── ContextFullError   more positions than the language model has
 ├── UnsupportedError   a task or language that this model does not serve
 ├── TooLongError       an utterance longer than the model's positions
 └── WeightsError       a weight that is missing, damaged or does not fit
@@ -11,6 +12,19 @@ from collections.abc import Sequence
 
 class EngineError(Exception):
     """Base of all errors that the engine raises."""
+
+
+class ContextFullError(EngineError):
+    """Raised when a prompt with its answer outgrows the language model's positions."""
+
+    def __init__(self, positions: int, max_positions: int) -> None:
+        self.positions, self.max_positions = positions, max_positions
+
+    def __str__(self) -> str:
+        return (
+            f"{self.positions} positions of a language model; "
+            f"at most {self.max_positions} fit"
+        )
 
 
 class UnsupportedError(EngineError):

@@ -34,6 +34,25 @@ def is_behind_audio(frame: int, *, heard: int) -> bool:
     return frame > heard + SILENCE
 
 
+def restated(tokens: Sequence[int]) -> int:
+    """Return how many tokens at the end say for a third time what was said twice.
+
+    They may become a loop, or only "no, no, no": who shows an answer while it is made
+    holds them back until that is known, and so never takes a word back.
+    """
+    most = 0
+    for period in range(1, MAX_PERIOD + 1):
+        run = 0
+        for token, before in zip(
+            reversed(tokens), reversed(tokens[: len(tokens) - period]), strict=False
+        ):
+            if token != before:
+                break
+            run += 1
+        most = max(most, run - period)
+    return most
+
+
 def misplaced(frames: Sequence[int], *, heard: int) -> int | None:
     """Return the first token that was heard where no next word can be.
 

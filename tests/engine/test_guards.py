@@ -1,6 +1,6 @@
 import pytest
 
-from engine.guards import misplaced, repetition
+from engine.guards import misplaced, repetition, restated
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,22 @@ from engine.guards import misplaced, repetition
 )
 def test_a_loop_is_cut_to_its_first_saying(tokens, cut):
     assert repetition(tokens) == cut
+
+
+@pytest.mark.parametrize(
+    ("tokens", "held"),
+    [
+        ([], 0),
+        ([7, 7], 0),
+        ([7, 7, 7], 1),
+        ([7, 7, 7, 8], 0),
+        ([9, *[1, 2, 3, 4] * 2], 0),
+        ([9, *[1, 2, 3, 4] * 2, 1, 2], 2),
+        ([1, 2, 1, 2, 1, 3], 0),
+    ],
+)
+def test_the_beginning_of_a_third_saying_is_held_back(tokens, held):
+    assert restated(tokens) == held
 
 
 @pytest.mark.parametrize(
