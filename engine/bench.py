@@ -5,6 +5,8 @@
     salmonn-bench memory    memory and lag over 10 minutes, as fast as they are heard
     salmonn-bench quiet     words invented in silence, noise and music
     salmonn-bench all       all of these
+    salmonn-bench answers   first token of an answer, beside the official way; needs
+                            the language model (salmonn-weights --part gemma)
 
 Prints a table for people and, on the last line, JSON for programs.
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from engine.benchmarks.report import Figures
 
 PROGRAM = "salmonn-bench"
-BENCHMARKS = ("latency", "cost", "memory", "quiet")
+CAPTIONS = ("latency", "cost", "memory", "quiet")
+BENCHMARKS = (*CAPTIONS, "answers")
 STDOUT = "-"
 DETAILS = "details"  # what only `--json FILE` holds: a line a clip
 
@@ -71,7 +74,7 @@ def _measure(
     console.print(str(machine), highlight=False)
     settings = {key: str(value) for key, value in vars(options).items() if value}
     result = {"machine": asdict(machine), "settings": settings}
-    chosen = BENCHMARKS if options.benchmark == "all" else (options.benchmark,)
+    chosen = CAPTIONS if options.benchmark == "all" else (options.benchmark,)
     for name in chosen:
         figures = _run(name, options, notes)
         console.print(figures.engine, highlight=False, markup=False)
@@ -81,7 +84,7 @@ def _measure(
 
 
 def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
-    from engine.benchmarks import cost, latency, memory, quiet
+    from engine.benchmarks import answers, cost, latency, memory, quiet
     from engine.benchmarks.clips import MUSIC, SPEECH, Wanted, choose_clips
     from engine.benchmarks.report import Setup
 
@@ -90,6 +93,7 @@ def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
         "cost": (cost.run, SPEECH),
         "memory": (memory.run, SPEECH),
         "quiet": (quiet.run, MUSIC),
+        "answers": (answers.run, SPEECH),
     }
     run, wanted = runs[name]
     clips = choose_clips(

@@ -36,6 +36,10 @@ class EncodingConfig:
     """How far back a block attends."""
     closing: Literal["exact", "streaming"] = "exact"
     """How a segment is encoded for its final: again and in one pass, or as it came."""
+    replies: Literal["exact", "streaming"] = "streaming"
+    """How audio is encoded that the language model is asked about: as it came, or again
+    and in one pass over 30 s, as the official code does; the first word of an answer
+    then waits for that pass (docs/adr/0014)."""
 
     def __post_init__(self) -> None:
         for name in ("block_windows", "right_windows"):

@@ -1,13 +1,16 @@
 """One utterance while it is heard: audio in, hypotheses out.
 
     push ──▶ frames settle ──▶ keys and values of the cross attention
+                           └─▶ the language model's KV cache (engine.listening)
     partial: settled + guessed frames ──▶ stable prefix forced, the rest decoded
     final:   closing pass over the segment ──▶ stable prefix forced, the rest decoded
+    ask:     settled + guessed frames, or the final's text ──▶ a reply begins
 
 Everything that belongs to the utterance lives here and ends with it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,8 +21,10 @@ from engine.api import (
     Prompt,
     Reply,
     Samples,
+    Source,
     UtteranceOptions,
     Word,
+    by_task,
 )
 from engine.config import EncodingConfig
 from engine.encoding import StreamingEncoder
@@ -28,11 +33,14 @@ from engine.geometry import (
     ENCODER_RATE,
     FRAME_SAMPLES,
     MAX_FRAMES,
+    SAMPLE_RATE,
     frames_of,
     samples_of,
 )
+from engine.listening import Ear, Head, Transcript
 from engine.stability import LocalAgreement
 from engine.transcriber import Answer, Question, Transcriber
+from engine.whisper import TRANSCRIBE
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
@@ -67,19 +75,29 @@ class WhisperUtterance:
         options: UtteranceOptions,
         *,
         encoding: EncodingConfig,
+        head: Head | None = None,
         closing_silence_s: float = CLOSING_SILENCE_S,
     ) -> None:
         self._closing_silence_s = closing_silence_s
         self._decoder = decoder
         self._transcriber = transcriber
         self._options = options
-        self._closing = Mode(encoding.closing)
+        self._closing, self._replies = Mode(encoding.closing), Mode(encoding.replies)
         self._encoding = StreamingEncoder(encoder, encoding)
         self._cross = decoder.new_cross()
         self._num_samples = 0
         guess = options.likely_language or DEFAULT_LANGUAGE
         self._threads = {task: _Thread(language=guess) for task in options.tasks}
         self._final: list[Hypothesis] | None = None
+        self._rest: torch.Tensor | None = None  # frames of the end, until more comes
+        self._head, self._ear = head, None
+        if head is not None:
+            self._ear = Ear(head, eager=self._hears_at_once(head, options.prompted))
+
+    def _hears_at_once(self, head: Head, prompted: Sequence[str]) -> bool:
+        """Return whether the audio will be asked about as it is encoded on arrival."""
+        sources = [head.skills.source(Prompt(task=task)) for task in prompted]
+        return self._replies is Mode.STREAMING and Source.AUDIO in sources
 
     def push(self, samples: Samples) -> None:
         """Add audio; encode the blocks that it completes."""
@@ -88,15 +106,24 @@ class WhisperUtterance:
         if total > room:
             raise TooLongError(total, room)
         self._num_samples = total
-        self._final = None
-        frames = self._encoding.push(torch.from_numpy(samples))
-        if len(frames):
-            self._cross.write(self._decoder.project(frames), settle=len(frames))
+        self._final = self._rest = None
+        new = torch.from_numpy(samples)
+        frames = self._encoding.push(new)
+        if len(frames) and self._threads:
+            self._cross.write(self._project(frames), settle=len(frames))
+        if self._ear is not None:
+            self._ear.push(new, frames)
+
+    def _project(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the decoder's keys and values of frames, the last layer's of which."""
+        return self._decoder.project(frames[:, -self._decoder.width :])
 
     def partial(self) -> list[Hypothesis]:
         """Return what has been heard so far; see `engine.api.Utterance`."""
+        if not self._threads:
+            return []
         rest = self._encoding.rest(PARTIAL_SILENCE_S)
-        cross = self._cross.write(self._decoder.project(rest), settle=0)
+        cross = self._cross.write(self._project(rest), settle=0)
         return [self._partial(task, cross) for task in self._options.tasks]
 
     def _partial(self, task: str, cross: torch.Tensor) -> Hypothesis:
@@ -139,6 +166,8 @@ class WhisperUtterance:
 
     def final(self) -> list[Hypothesis]:
         """Return the text as if no more audio followed; see `engine.api.Utterance`."""
+        if not self._threads:
+            return []
         if self._final is None:
             mode, cross = self._closed()
             self._final = [self._close(task, cross, mode) for task in self._threads]
@@ -148,12 +177,16 @@ class WhisperUtterance:
         """Return the cross attention's keys and values of the closed segment."""
         if self._closing is Mode.EXACT:
             frames = self._encoding.exact(self._closing_silence_s)
-            fresh = self._decoder.new_cross()
-            cross = fresh.write(self._decoder.project(frames), settle=len(frames))
+            cross = self._decoder.new_cross().write(self._project(frames), settle=0)
         else:
-            frames = self._encoding.rest(self._closing_silence_s)
-            cross = self._cross.write(self._decoder.project(frames), settle=0)
+            cross = self._cross.write(self._project(self._closing_rest()), settle=0)
         return self._closing, cross
+
+    def _closing_rest(self) -> torch.Tensor:
+        """Return the frames that have not settled, closed by silence, (T, D)."""
+        if self._rest is None:
+            self._rest = self._encoding.rest(self._closing_silence_s)
+        return self._rest
 
     def _close(self, task: str, cross: torch.Tensor, mode: Mode) -> Hypothesis:
         thread = self._threads[task]
@@ -198,9 +231,29 @@ class WhisperUtterance:
         )
 
     def ask(self, prompt: Prompt) -> Reply:
-        """Refuse: a transcriber alone answers no prompt."""
-        raise UnsupportedError("prompt", prompt.task or prompt.text, ())
+        """Begin a reply about what has been heard; see `engine.api.Utterance`."""
+        if self._head is None or self._ear is None:
+            raise UnsupportedError("prompt", prompt.task or prompt.text, ())
+        self._head.skills.check(prompt)
+        if self._head.skills.source(prompt) is Source.TRANSCRIPT:
+            return self._head.answer_text(prompt, self._transcript())
+        if self._replies is Mode.EXACT:
+            padding_s = 30.0 - self._num_samples / SAMPLE_RATE
+            return self._ear.ask_exact(prompt, self._encoding.exact(padding_s))
+        return self._ear.ask(prompt, self._closing_rest())
+
+    def _transcript(self) -> Transcript:
+        """Return what was said, from the final if it has that."""
+        if TRANSCRIBE in self._threads:
+            final = by_task(self.final())[TRANSCRIBE]
+            return Transcript(final.text, final.mode)
+        frames = self._encoding.exact(self._closing_silence_s)
+        cross = self._decoder.new_cross().write(self._project(frames), settle=0)
+        guess = self._options.likely_language or DEFAULT_LANGUAGE
+        answer = self._answer(_Thread(language=guess), TRANSCRIBE, cross)
+        return Transcript(answer.text, Mode.EXACT)
 
     def close(self) -> None:
         """Free the memory of the utterance."""
-        del self._encoding, self._cross, self._threads, self._final
+        del self._encoding, self._cross, self._threads, self._final, self._rest
+        del self._ear

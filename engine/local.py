@@ -1,5 +1,8 @@
 """The engine in this process: one model, one thread.
 
+    speech encoder ─┬─ Whisper's decoder       captions
+                    └─ SALMONN, if it is there answers to prompts
+
 Loads a preset's weights, decides by measurement what to compute in, and opens
 utterances.  Who speaks when, and to whom an answer goes, the server knows.
 """
@@ -13,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.answering import advance
 from engine.api import EngineInfo, Hypothesis, Prompt, Reply, Samples, UtteranceOptions
 from engine.config import EncodingConfig, EngineConfig
 from engine.encoding import StreamingEncoder
@@ -28,6 +32,8 @@ from engine.geometry import (
     samples_of,
 )
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
+from engine.listening import Head, LiveReply
+from engine.skills import Skills
 from engine.transcriber import Transcriber
 from engine.weights import resolve
 from engine.whisper import TASKS, Whisper, load_whisper
@@ -40,19 +46,41 @@ WARM_UP_S = 3.0
 
 
 class LocalEngine:
-    """Implements `engine.api.Engine` with Whisper's encoder and decoder."""
+    """Implements `engine.api.Engine`: one encoder pass, and two that read its frames.
 
-    def __init__(self, whisper: Whisper, config: EngineConfig, *, why: str) -> None:
+    Args:
+        whisper: The encoder, and the decoder that writes captions.
+        config: How audio is encoded, and text searched for.
+        why: What decided the data type.
+        head: SALMONN, which answers prompts; without it, none are answered.
+    """
+
+    def __init__(
+        self,
+        whisper: Whisper,
+        config: EngineConfig,
+        *,
+        why: str,
+        head: Head | None = None,
+    ) -> None:
         self._whisper, self._config, self._why = whisper, config, why
+        self._head = head
+        skills = head.skills if head else Skills()
         threads = torch.get_num_threads()
         plural = "1 thread" if threads == 1 else f"{threads} threads"
         left = min(MAX_FRAMES, round(config.encoding.left_context_s * ENCODER_RATE))
-        self._encoder = BlockEncoder(whisper.model.model.encoder, left_frames=left)
+        self._encoder = BlockEncoder(
+            whisper.model.model.encoder,
+            left_frames=left,
+            layers=_layers(whisper, head) if head else (),
+        )
         self._decoder = TokenDecoder(whisper.model)
         self._transcriber = Transcriber(whisper, self._decoder, beams=config.beams)
         self._info = EngineInfo(
             model=whisper.name,
             tasks=TASKS,
+            prompted_tasks=skills.tasks,
+            answers_questions=skills.questions,
             languages=tuple(whisper.vocabulary.languages),
             max_samples=MAX_SAMPLES,
             description=f"{whisper.name} on cpu, {why}, {plural}",
@@ -82,6 +110,12 @@ class LocalEngine:
         utterance.push(noise.astype(np.float32))
         utterance.partial()
         utterance.final()
+        if self._head:
+            about = self._info.prompted_tasks[:1]
+            prompt = Prompt(task=about[0]) if about else Prompt(text="?")
+            reply = utterance.ask(replace(prompt, max_tokens=2))
+            self.generate([reply])
+            reply.close()
         utterance.close()
 
     def check(self, options: UtteranceOptions) -> None:
@@ -97,13 +131,16 @@ class LocalEngine:
             self.check_prompt(Prompt(task=task))
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Refuse any prompt: Whisper's decoder follows none."""
-        asked = prompt.task or prompt.text
-        raise UnsupportedError("prompt", asked, self._info.prompted_tasks)
+        """Refuse a prompt that is not answered; see `engine.api.Engine`."""
+        (self._head.skills if self._head else Skills()).check(prompt)
 
     def generate(self, replies: Sequence[Reply]) -> None:
-        """Add nothing: there are no replies, since no prompt is answered."""
-        assert not replies, "replies of another engine"
+        """Add a token to each reply; see `engine.api.Engine`."""
+        ours = [reply for reply in replies if isinstance(reply, LiveReply)]
+        assert len(ours) == len(replies), "replies of another engine"
+        answers = [reply.answer for reply in ours if reply.answer]
+        if self._head and answers:
+            advance(self._head.llm, answers)
 
     def open(self, options: UtteranceOptions) -> WhisperUtterance:
         """Begin an utterance."""
@@ -114,12 +151,17 @@ class LocalEngine:
             self._transcriber,
             options,
             encoding=self._config.encoding,
+            head=self._head,
         )
 
     def with_encoding(self, encoding: EncodingConfig) -> "LocalEngine":
         """Return an engine with the same weights that encodes in another way."""
         config = replace(self._config, encoding=encoding)
-        return LocalEngine(self._whisper, config, why=self._why)
+        return LocalEngine(self._whisper, config, why=self._why, head=self._head)
+
+    def with_head(self, head: Head) -> "LocalEngine":
+        """Return an engine with the same encoder and a SALMONN behind it."""
+        return LocalEngine(self._whisper, self._config, why=self._why, head=head)
 
     def new_encoding(self) -> StreamingEncoder:
         """Return the encoder of an utterance alone, to measure it."""
@@ -146,6 +188,13 @@ class LocalEngine:
     def close(self) -> None:
         """Free the model."""
         del self._whisper, self._encoder, self._decoder, self._transcriber
+        self._head = None
+
+
+def _layers(whisper: Whisper, head: Head) -> tuple[int, ...]:
+    """Return which layers of the encoder a bridge reads: the last ones."""
+    last = len(whisper.model.model.encoder.layers)
+    return tuple(range(last - max(1, head.bridge.config.speech_layers) + 1, last + 1))
 
 
 def _load(folder: Path, dtype: str) -> tuple[Whisper, str]:

@@ -49,6 +49,14 @@ def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
     return tuple(ids) if bos is None else (bos, *ids)
 
 
+def written(tokenizer: Tokenizer, question: str, text: str) -> tuple[int, ...]:
+    """Return the ids of a whole prompt about a text, without audio; BOS leads."""
+    asked = TEMPLATE.format(f"{question.strip()} {text.strip()}")
+    ids = tokenizer.encode(asked, add_special_tokens=False)
+    bos = tokenizer.bos_token_id
+    return tuple(ids) if bos is None else (bos, *ids)
+
+
 def closing(tokenizer: Tokenizer, question: str) -> tuple[int, ...]:
     """Return the ids behind the audio: the question, and the call for an answer."""
     _, after = halves(question)

@@ -162,6 +162,20 @@ def find(name: str, language: str | None = None) -> Task:
     return Task(group=group, prompt=fill(prompt, about))
 
 
+def find_written(name: str) -> str:
+    """Return what a task asks of a text that stands where audio would.
+
+    Raises:
+        UnsupportedError: If there is no such task of texts.
+    """
+    word, _, about = name.partition(":")
+    if word != "translate":
+        raise UnsupportedError("task of texts", name, ("translate:LANG",))
+    language = about if ":" in name else "en"
+    _translation(language)
+    return f"Translate this text into {LANGUAGES[language]}:"
+
+
 def fill(prompt: str, about: str) -> str:
     """Return a prompt with its open place, if it has one, filled in."""
     return prompt.replace(SLOT, about.strip())

@@ -101,14 +101,16 @@ class TokenDecoder:
         self._dtype = model.model.decoder.embed_positions.weight.dtype
         config = model.config
         self._heads = config.decoder_attention_heads
-        self._width = config.d_model // self._heads
+        self.width: int = config.d_model
+        """Of the encoder frames that it reads."""
+        self._head_width = self.width // self._heads
         self.max_tokens: int = config.max_target_positions
         """Positions: prompt and answer together may not be longer."""
 
     def new_cross(self) -> CrossKeys:
         """Return the cross attention's store of an utterance that has not begun."""
         return CrossKeys(
-            len(self._decoder.layers), self._heads, self._width, 64, self._dtype
+            len(self._decoder.layers), self._heads, self._head_width, 64, self._dtype
         )
 
     @torch.inference_mode()
@@ -126,7 +128,7 @@ class TokenDecoder:
             for attention in (layer.encoder_attn for layer in self._decoder.layers)
         ]
         stacked = torch.stack(projected)
-        return stacked.unflatten(-1, (self._heads, self._width)).transpose(2, 3)
+        return stacked.unflatten(-1, (self._heads, self._head_width)).transpose(2, 3)
 
     def begin(self, cross: Tensor, *, watch: Tensor | None = None) -> Pass:
         """Return a pass without tokens over frames' keys and values.
@@ -189,7 +191,7 @@ class TokenDecoder:
 
     def _split(self, x: Tensor) -> Tensor:
         """Return (B, N, D) as (B, H, N, K)."""
-        return x.unflatten(-1, (self._heads, self._width)).transpose(1, 2)
+        return x.unflatten(-1, (self._heads, self._head_width)).transpose(1, 2)
 
     def _attend_tokens(
         self,

@@ -11,7 +11,9 @@ from engine.errors import WeightsError
 from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
 from engine.local import LocalEngine
 from engine.weights import resolve
-from tests.engine_contract import EngineContract
+from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
+from tests.engine.tiny_head import attentive_head
+from tests.engine_contract import EngineContract, PromptContract
 
 SPEECH = "demo/jfk.ogg"
 SPOKEN = (
@@ -48,6 +50,33 @@ class TestTinyEngine(EngineContract):
     # A random model has no idea of silence.
     test_silence_has_no_words = None
     test_an_utterance_of_nothing_has_no_words = None
+
+
+OURS = {"queries": 2, "speech_layers": 2, "context": 4, "running": True}
+
+
+class TestTinySalmonn(TestTinyEngine, PromptContract):
+    """The same with a random language model behind the encoder."""
+
+    @pytest.fixture(params=["llama and official BEATs", "gemma3 and ours", "exact"])
+    def engine(self, tiny_whisper, request, monkeypatch):
+        monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
+        head, encoding = {
+            "llama and official BEATs": (
+                attentive_head("llama", beats=LOOKS_AHEAD),
+                EncodingConfig(closing="streaming"),
+            ),
+            "gemma3 and ours": (
+                attentive_head("gemma3", beats=LOOKS_BACK, **OURS),
+                EncodingConfig(),
+            ),
+            "exact": (
+                attentive_head("llama", beats=None),
+                EncodingConfig(replies="exact"),
+            ),
+        }[request.param]
+        config = EngineConfig(encoding=encoding)
+        return LocalEngine(tiny_whisper, config, why="tiny", head=head)
 
 
 @pytest.fixture(scope="module")

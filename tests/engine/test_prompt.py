@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from engine.geometry import WINDOW, window_count
-from engine.prompt import AUDIO, closing, halves, opening
+from engine.prompt import AUDIO, closing, halves, opening, written
 from engine.tasks import TEST_PROMPTS
 
 LLAMA = json.loads((Path(__file__).parent / "llama_prompt_ids.json").read_text("utf-8"))
@@ -141,3 +141,24 @@ def test_a_tokenizer_of_transformers_adds_no_bos_of_its_own():
     assert opening(tokenizer)[:2] == (BOS, 2)
     assert opening(tokenizer).count(BOS) == 1
     assert BOS not in closing(tokenizer, "Who?")
+
+
+class Characters:
+    """A tokenizer whose tokens are characters."""
+
+    bos_token_id = None
+
+    def encode(self, text, *, add_special_tokens):
+        assert not add_special_tokens
+        return list(map(ord, text))
+
+
+def test_a_prompt_about_a_text_has_the_text_where_its_audio_would_be_asked_about():
+    ids = written(Characters(), " Translate: ", " Good day. ")
+    assert "".join(map(chr, ids)) == "USER: Translate: Good day.\nASSISTANT:"
+
+
+def test_a_prompt_about_a_text_begins_with_bos():
+    tokenizer = Characters()
+    tokenizer.bos_token_id = 7
+    assert written(tokenizer, "Translate:", "Hello").index(7) == 0

@@ -12,6 +12,7 @@ from engine.tasks import (
     TRAINED,
     UNTRAINED,
     find,
+    find_written,
 )
 from engine.wordings import WORDINGS
 
@@ -148,3 +149,20 @@ def test_only_three_official_prompts_leave_something_open():
         "gender_QA",
         "slot_filling",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("translate", "Translate this text into English:"),
+        ("translate:zh", "Translate this text into Chinese:"),
+    ],
+)
+def test_a_translation_can_be_asked_of_a_text(name, sentence):
+    assert find_written(name) == sentence
+
+
+@pytest.mark.parametrize("name", ["translate:xx", "translate:", "describe", ""])
+def test_nothing_else_can_be_asked_of_a_text(name):
+    with pytest.raises(UnsupportedError):
+        find_written(name)

@@ -1,0 +1,244 @@
+"""An utterance as the language model hears it: audio into its KV cache, then questions.
+
+    samples ─ BEATs ─┐
+                     ├─ windows ─▶ embeddings ─▶ KV cache: opening, audio …
+    speech frames ───┘                             │ fork, the unsettled rest behind it
+                                                   ├─ fork ─▶ closing, answer
+                                                   └─ fork ─▶ closing, answer
+
+The audio stands before the question, so each settled window is embedded and run through
+the language model once, and all questions share it.  What has not settled is guessed
+when a question comes, behind a fork, and leaves no trace.  So the work that is left
+then is the same however long the utterance is (docs/adr/0014).
+
+An `Ear` belongs to one utterance; a `Head` is what all of a process share.  How speech
+frames are computed, and what a task is, others know.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine import prompt as prompts
+from engine.answering import Answer, Sampling
+from engine.api import Finish, Mode, Prompt, Source
+from engine.beats import Beats
+from engine.beats_streaming import BlockBeats, StreamingBeats
+from engine.cache import Cache
+from engine.errors import ContextFullError
+from engine.fbank import fbank
+from engine.geometry import SAMPLE_RATE
+from engine.llm import LanguageModel
+from engine.qformer import Bridge
+from engine.skills import Skills, question
+from engine.window_stream import WindowStream
+
+
+class LiveReply:
+    """Implements `engine.api.Reply`."""
+
+    def __init__(self, answer: Answer | None, source: Source, mode: Mode) -> None:
+        self.answer = answer
+        """What `engine.answering.advance` goes on with; None if nothing can be said."""
+        self._source, self._mode = source, mode
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return self.answer.text if self.answer else ""
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens were generated."""
+        return len(self.answer.tokens) if self.answer else 0
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why it ended; None while it goes on."""
+        return self.answer.finish if self.answer else Finish.STOP
+
+    @property
+    def source(self) -> Source:
+        """What it is made from."""
+        return self._source
+
+    @property
+    def mode(self) -> Mode:
+        """How the audio was encoded that it is made from."""
+        return self._mode
+
+    def close(self) -> None:
+        """Free its memory."""
+        if self.answer:
+            self.answer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said, to be asked about without its audio."""
+
+    text: str
+    mode: Mode
+
+
+class Head:
+    """SALMONN behind the speech encoder: what answers prompts.
+
+    Args:
+        bridge: From both encoders' frames to embeddings.
+        beats: The encoder of sounds; None where the bridge takes none.
+        llm: The language model, its adapter put in.
+        skills: What they were trained for.
+    """
+
+    def __init__(
+        self, bridge: Bridge, beats: Beats | None, llm: LanguageModel, skills: Skills
+    ) -> None:
+        assert (beats is None) == (bridge.config.audio_width == 0), "BEATs or none"
+        self.bridge, self.beats, self.llm, self.skills = bridge, beats, llm, skills
+        self.opening = llm.embed(prompts.opening(llm.tokenizer))
+        """Embeddings of what stands before the audio, (N, D)."""
+
+    def answer(
+        self, prompt: Prompt, source: Source, mode: Mode, *, about: Cache
+    ) -> LiveReply:
+        """Begin an answer about audio that a cache holds; the cache is left to it.
+
+        Raises:
+            ContextFullError: If the model has no room for the question.
+        """
+        ids = prompts.closing(self.llm.tokenizer, question(prompt, source))
+        return self._begin(prompt, ids, about, source, mode)
+
+    def answer_text(self, prompt: Prompt, transcript: Transcript) -> LiveReply:
+        """Begin an answer about what was said, read in place of the audio.
+
+        Where nothing was said, nothing is answered.
+
+        Raises:
+            ContextFullError: If the model has no room for it.
+        """
+        source = Source.TRANSCRIPT
+        if not transcript.text:
+            return LiveReply(None, source, transcript.mode)
+        asked = question(prompt, source)
+        ids = prompts.written(self.llm.tokenizer, asked, transcript.text)
+        return self._begin(prompt, ids, Cache(), source, transcript.mode)
+
+    def _begin(
+        self,
+        prompt: Prompt,
+        ids: tuple[int, ...],
+        cache: Cache,
+        source: Source,
+        mode: Mode,
+    ) -> LiveReply:
+        llm = self.llm
+        room = llm.max_positions - len(cache) - len(ids)
+        if room < 1:
+            raise ContextFullError(len(cache) + len(ids) + 1, llm.max_positions)
+        sampling = Sampling(
+            max_tokens=min(prompt.max_tokens, room), temperature=prompt.temperature
+        )
+        answer = Answer(
+            llm.embed(ids), cache, text=llm.text, stop=llm.stop, sampling=sampling
+        )
+        return LiveReply(answer, source, mode)
+
+
+class Ear:
+    """What the language model has heard of one utterance.
+
+    Args:
+        head: What it is heard with.
+        eager: Whether the work is done as audio arrives, or only once it is asked for.
+    """
+
+    def __init__(self, head: Head, *, eager: bool) -> None:
+        self._head, self._eager = head, eager
+        self._cache = Cache()
+        self._windows = WindowStream(head.bridge)
+        self._beats: StreamingBeats | None = None
+        if head.beats is not None:
+            self._beats = StreamingBeats(BlockBeats(head.beats))
+        self._samples: list[Tensor] = []  # of the utterance, 2 MB for 30 s
+        self._speech: list[Tensor] = []  # frames that wait to be heard
+        self._num_heard = 0  # of the pieces of samples
+        self._tail: Cache | None = None  # everything so far, until more comes
+
+    def push(self, samples: Tensor, speech: Tensor) -> None:
+        """Add audio (S,), and the speech frames (T, D) that settled with it."""
+        self._samples.append(samples)
+        self._speech.append(speech)
+        self._tail = None
+        if self._eager:
+            self._catch_up()
+
+    def ask(self, prompt: Prompt, rest: Tensor) -> LiveReply:
+        """Begin an answer about all audio so far.
+
+        Args:
+            prompt: A prompt that is answered from audio.
+            rest: The speech frames that have not settled, (T, D), with the silence
+                behind them.
+
+        Raises:
+            ContextFullError: If the model has no room for audio and question.
+        """
+        if self._tail is None:
+            self._catch_up()
+            audio = self._beats.rest() if self._beats else None
+            self._tail = self._cache.fork()
+            self._extend(self._tail, self._windows.rest(rest, audio))
+        about = self._tail.fork()
+        return self._head.answer(prompt, Source.AUDIO, Mode.STREAMING, about=about)
+
+    def ask_exact(self, prompt: Prompt, speech: Tensor) -> LiveReply:
+        """Begin an answer about all audio, encoded anew in one pass.
+
+        Args:
+            prompt: As for `ask`.
+            speech: All speech frames, (T, D), of a pass over 30 s as the official code
+                makes it.
+
+        Raises:
+            ContextFullError: As `ask` does.
+        """
+        cache = Cache()
+        self._extend(cache, self._embed(speech))
+        return self._head.answer(prompt, Source.AUDIO, Mode.EXACT, about=cache)
+
+    @torch.inference_mode()
+    def _embed(self, speech: Tensor) -> Tensor:
+        bridge, beats = self._head.bridge, self._head.beats
+        dtype = bridge.speech_query_tokens.dtype
+        audio = None
+        if beats is not None:
+            samples = torch.cat(self._samples)
+            # The original continues what is shorter with zeros.
+            samples = F.pad(samples, (0, max(0, SAMPLE_RATE - len(samples))))
+            audio = beats(fbank(samples)[None])[0].to(dtype)
+        embeddings: Tensor = bridge(speech[None].to(dtype), audio)[0]
+        return embeddings
+
+    def _catch_up(self) -> None:
+        """Hear what has come since the last time."""
+        if not self._speech:
+            return
+        speech, audio = torch.cat(self._speech), None
+        if self._beats:
+            audio = self._beats.push(torch.cat(self._samples[self._num_heard :]))
+        self._speech, self._num_heard = [], len(self._samples)
+        self._extend(self._cache, self._windows.push(speech, audio))
+
+    def _extend(self, cache: Cache, embeddings: Tensor) -> None:
+        """Let the language model read embeddings, with the opening if it has not."""
+        if not len(embeddings):
+            return
+        if not len(cache):
+            embeddings = torch.cat(
+                [self._head.opening, embeddings.to(self._head.opening)]
+            )
+        self._head.llm.extend([embeddings], [cache])
