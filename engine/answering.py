@@ -161,7 +161,8 @@ def choose(
     ordered, ids = (logits.cpu() / sampling.temperature).sort(descending=True)
     probabilities = ordered.softmax(0)
     before = probabilities.cumsum(0) - probabilities
-    probabilities[before >= sampling.top_p] = 0  # the likeliest always stays
+    before[0] = -1.0  # the likeliest always stays
+    probabilities[before >= sampling.top_p] = 0
     return int(ids[torch.multinomial(probabilities, 1, generator=generator)])
 
 
