@@ -8,7 +8,6 @@ where nothing new is.  Only tokens that occur in the training texts take part.  
 stay as they are.  Knows neither audio nor how texts become tokens.
 """
 
-import itertools
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -49,44 +48,13 @@ class TokenHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1 + len(rows)))
         self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
 
-    def forward(self, embeddings: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """Return log-probabilities, (B, N, 1 + V).
-
-        Args:
-            embeddings: (B, N, D).
-            chosen: Places of the rows that take part, (V',), sorted; the result is
-                (B, N, 1 + V') then.  None means all.
-        """
-        rows: Tensor = self.rows
-        bias: Tensor = self.bias
-        if chosen is not None:
-            rows = rows[chosen - 1]
-            bias = torch.cat([bias[:1], bias[chosen]])
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Return log-probabilities, (B, N, 1 + V), for embeddings, (B, N, D)."""
         unit = F.normalize(embeddings, dim=-1)
         # Apart, or a gradient for all rows would be computed and thrown away.
         blank = unit @ F.normalize(self.blank, dim=-1).T
-        similar = torch.cat([blank, unit @ rows.T], -1)
-        return (self.sharpness * similar + bias).log_softmax(-1)
-
-    def choose(
-        self, targets: Sequence[Sequence[int]], others: int, random: torch.Generator
-    ) -> tuple[Tensor, list[list[int]]]:
-        """Return the rows that a step is about, and its targets' places among them.
-
-        Args:
-            targets: Places of each clip's tokens; their rows are chosen.
-            others: How many more rows are drawn.
-            random: Draws them.
-        """
-        said = torch.tensor([place for target in targets for place in target])
-        drawn = torch.randperm(len(self.rows), generator=random)[:others] + 1
-        chosen = torch.cat([said, drawn]).unique()
-        found = (torch.searchsorted(chosen, said) + 1).tolist()
-        lengths = [len(target) for target in targets]
-        ends = list(itertools.accumulate(lengths))
-        return chosen, [
-            found[end - n : end] for end, n in zip(ends, lengths, strict=True)
-        ]
+        similar = torch.cat([blank, unit @ self.rows.T], -1)
+        return (self.sharpness * similar + self.bias).log_softmax(-1)
 
 
 def ctc_loss(

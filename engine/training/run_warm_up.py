@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,11 +36,13 @@ from engine.training.ctc import Rows, TokenHead
 from engine.training.features import open_features, settings_of
 from engine.training.frame_store import FrameReader
 from engine.training.labels import Target, parse, target
+from engine.training.pieces import Pieces
 from engine.training.warm_up import Example, WarmUp, WarmUpConfig, standardise_by
 from engine.weights import cache_folder, resolve
 
 FOLDER = "training"
 EMBEDDINGS = "model.embed_tokens.weight"
+LEAST = 20  # of a token, in the training texts
 SAMPLED_CLIPS = 200  # for mean and deviation of the frames
 
 MINI_BRIDGE = BridgeConfig(
@@ -63,16 +66,16 @@ class Words:
     """The language model's tokens that take part, and their texts."""
 
     tokenizer: PreTrainedTokenizerBase
+    pieces: Pieces
     rows: Rows
 
     def places(self, text: str) -> tuple[int, ...]:
         """Return the places of a text's tokens; each word has its space before it."""
-        tokens = self.tokenizer.encode(" " + text, add_special_tokens=False)
-        return tuple(self.rows.places(tokens))
+        return tuple(self.rows.places(self.pieces.split(text)))
 
     def text(self, places: Iterable[int]) -> str:
         """Return the text of places."""
-        return str(self.tokenizer.decode(self.rows.at(places)))
+        return str(self.tokenizer.decode(self.rows.at(places))).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +115,23 @@ def read_data(manifest: Path, *, dev_limit: int) -> Data:
     return Data(train, dev)
 
 
-def load_words(gemma: Path, texts: Iterable[str]) -> tuple[Words, Tensor]:
-    """Return the tokens of texts, and their rows of the embeddings, (V, D)."""
+def load_words(
+    gemma: Path, texts: Iterable[str], *, least: int
+) -> tuple[Words, Tensor]:
+    """Return the tokens of texts, and their rows of the embeddings, (V, D).
+
+    Args:
+        gemma: The language model's folder.
+        texts: Of the train clips.
+        least: How often a token occurs in them at least.
+    """
     tokenizer = AutoTokenizer.from_pretrained(gemma, local_files_only=True)
-    tokens = {
-        token
-        for text in texts
-        for token in tokenizer.encode(" " + text, add_special_tokens=False)
-    }
-    rows = Rows(tokens)
+    counts = Counter(word for text in texts for word in text.split())
+    pieces = Pieces.learn(counts, tokenizer.get_vocab(), least=least)
+    rows = Rows(pieces.tokens)
     with safe_open(gemma / "model.safetensors", "pt") as file:
         embeddings = file.get_tensor(EMBEDDINGS)
-    return Words(tokenizer, rows), embeddings[list(rows.tokens)].float()
+    return Words(tokenizer, pieces, rows), embeddings[list(rows.tokens)].float()
 
 
 def examples_of(
@@ -176,7 +184,7 @@ class Runner:
         self._settings = settings_of(whisper)
         self._data = read_data(options.manifest, dev_limit=options.dev_limit)
         texts = [found.text for found in self._data.train.values()]
-        self._words, rows = load_words(gemma, texts)
+        self._words, rows = load_words(gemma, texts, least=LEAST)
         torch.manual_seed(options.seed)
         config = WarmUpConfig(seed=options.seed)
         self._run = WarmUp(Bridge(MINI_BRIDGE), TokenHead(rows), config)
@@ -193,19 +201,28 @@ class Runner:
             self._run.load_state(state)
             self._num_entries = state["entries"]
             return
+        if start := self._options.start:
+            self._run.bridge.load_state_dict(
+                torch.load(start, weights_only=True)["bridge"]
+            )
+        else:
+            self._standardise()
+        self._log(
+            {
+                "config": asdict(self._run.config),
+                "bridge": asdict(MINI_BRIDGE),
+                "start": str(start or ""),
+                "tokens": len(self._words.rows.tokens),
+                "features": self._settings.name,
+            }
+        )
+
+    def _standardise(self) -> None:
         keys = [key for key in self._reader.entries if key in self._data.train]
         sample = random.Random(self._options.seed).sample(
             keys, min(SAMPLED_CLIPS, len(keys))
         )
         standardise_by(self._run.bridge, [self._reader.read(key) for key in sample])
-        self._log(
-            {
-                "config": asdict(self._run.config),
-                "bridge": asdict(MINI_BRIDGE),
-                "tokens": len(self._words.rows.tokens),
-                "features": self._settings.name,
-            }
-        )
 
     def run(self) -> None:
         """Train until the steps are done."""
@@ -290,6 +307,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--manifest", type=Path, required=True, help="clips, one JSON object a line")
     add("--steps", type=int, required=True, help="steps that the run has when it ends")
     add("--name", default="ctc", help="of the run (default: %(default)s)")
+    add("--start", type=Path, metavar="FILE", help="a state whose bridge to begin with")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--dev-limit", type=int, default=24, help="dev clips of each set")
     add("--log-every", type=int, default=10, metavar="STEPS", help="%(default)s")

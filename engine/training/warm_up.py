@@ -53,8 +53,6 @@ class WarmUpConfig:
     weight_decay: float = 0.01
     max_norm: float = 1.0
     """Of the gradient; a larger one is scaled down."""
-    others: int = 2048
-    """Tokens that a step draws, to tell its own from; all would take a third longer."""
     masks_per_s: float = 0.5
     """Spans of frames that are hidden while training."""
 
@@ -124,13 +122,10 @@ class WarmUp:
         self.bridge.train()
         rows = [frames.read(example.key) for example in batch]
         speech = self._hide(pad_frames(rows, least=self.bridge.config.window))
-        chosen, targets = self.head.choose(
-            [example.places for example in batch], self.config.others, self._random
-        )
         loss = ctc_loss(
-            self.head(self.bridge(speech), chosen),
+            self.head(self.bridge(speech)),
             [self._num_embeddings(len(clip)) for clip in rows],
-            targets,
+            [example.places for example in batch],
         )
         self._optimizer.zero_grad()
         loss.backward()

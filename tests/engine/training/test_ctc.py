@@ -56,25 +56,3 @@ def test_a_target_too_long_to_be_aligned_does_no_harm():
     assert float(loss.detach()) == 0.0
     assert logprobs.grad is not None
     assert not logprobs.grad.any()
-
-
-def test_a_step_may_be_about_some_rows():
-    head = TokenHead(torch.randn(9, 16))
-    torch.nn.init.normal_(head.bias)
-    random = torch.Generator().manual_seed(0)
-    chosen, targets = head.choose([[7, 2], [2, 9]], 3, random)
-    assert {2, 7, 9} <= set(chosen.tolist())
-    assert len(chosen) <= 6
-    assert [[int(chosen[p - 1]) for p in t] for t in targets] == [[7, 2], [2, 9]]
-    embeddings = torch.randn(2, 4, 16)
-    some, every = head(embeddings, chosen), head(embeddings)
-    kept = every[..., [0, *chosen.tolist()]].log_softmax(-1)
-    assert torch.allclose(some, kept, atol=1e-5)
-
-
-def test_a_step_about_all_rows_is_the_whole():
-    head = TokenHead(torch.randn(5, 16))
-    chosen, targets = head.choose([[4]], 99, torch.Generator())
-    assert (chosen.tolist(), targets) == ([1, 2, 3, 4, 5], [[4]])
-    embeddings = torch.randn(1, 3, 16)
-    assert torch.equal(head(embeddings, chosen), head(embeddings))

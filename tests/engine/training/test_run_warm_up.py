@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse, Replace, Sequence
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
 from engine.qformer import Bridge, BridgeConfig
@@ -81,9 +81,9 @@ def gemma(tmp_path):
     from safetensors.torch import save_file
 
     folder = tmp_path / "gemma"
-    words = {word: index for index, word in enumerate(VOCABULARY)}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="other"))
-    tokenizer.pre_tokenizer = Whitespace()
+    words = {f"▁{word}": index for index, word in enumerate(VOCABULARY)}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="▁other"))
+    tokenizer.decoder = Sequence([Replace("▁", " "), Fuse()])
     PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
     rows = torch.arange(len(words))[:, None] * torch.ones(1, 8)
     save_file({run_warm_up.EMBEDDINGS: rows}, folder / "model.safetensors")
@@ -118,7 +118,7 @@ def test_targets_are_read_by_split(manifest):
 
 
 def test_only_words_of_the_texts_take_part(gemma):
-    words, rows = load_words(gemma, ["to be", "be man"])
+    words, rows = load_words(gemma, ["to be", "be man"], least=1)
     assert words.rows.tokens == (1, 2, 7)
     assert rows[:, 0].tolist() == [1.0, 2.0, 7.0]
     assert words.places("man or be") == (3, 2)
@@ -127,7 +127,7 @@ def test_only_words_of_the_texts_take_part(gemma):
 
 def test_examples_are_of_the_first_entries_and_of_no_dev_clip(manifest, gemma, cache):
     data = read_data(manifest, dev_limit=9)
-    words, _ = load_words(gemma, ["to be or not speech woman man noise rain"])
+    words, _ = load_words(gemma, ["to be or not speech woman man noise rain"], least=1)
     reader = FrameReader(feature_folder(cache, SETTINGS), width=8)
     found = examples_of(reader, data, words, num_entries=2)
     assert [example.key for example in found] == ["a.ogg", "b.ogg"]
@@ -147,7 +147,8 @@ def test_dev_clips_are_scored_by_set(monkeypatch, gemma, cache):
             "none.ogg": ("esc10", Target("", ("noise", "rain"))),
         },
     )
-    words, rows = load_words(gemma, ["to be or not speech woman man noise rain"])
+    texts = ["to be or not speech woman man noise rain"]
+    words, rows = load_words(gemma, texts, least=1)
     reader = FrameReader(feature_folder(cache, SETTINGS), width=8)
     run = WarmUp(Bridge(SMALL), TokenHead(rows), WarmUpConfig())
     said = iter(["not be speech woman", "noise rain", "speech rain"])
@@ -166,9 +167,11 @@ def command(monkeypatch, manifest, gemma, cache):
     monkeypatch.setattr(run_warm_up, "settings_of", lambda _: SETTINGS)
     monkeypatch.setattr(run_warm_up, "cache_folder", lambda: cache)
     monkeypatch.setattr(run_warm_up, "MINI_BRIDGE", SMALL)
+    monkeypatch.setattr(run_warm_up, "LEAST", 1)
 
-    def run(steps, name):
+    def run(steps, name, *more):
         flags = ["--manifest", str(manifest), "--steps", str(steps), "--name", name]
+        flags += more
         flags += ["--log-every", "1", "--look-every", "4"]
         assert main(flags) == 0
         folder = cache / "training" / name
@@ -191,6 +194,17 @@ def test_the_same_command_goes_on_where_it_ended(command):
     losses = [line["loss"] for line in log if "loss" in line]
     assert losses == [line["loss"] for line in whole_log if "loss" in line]
     assert [line["step"] for line in log if "dev" in line] == [3, 4, 5]
+
+
+def test_a_run_may_begin_with_the_bridge_of_another(command, cache):
+    first, _ = command(2, "first")
+    start = cache / "training" / "first" / "state.pt"
+    second, log = command(0, "second", "--start", str(start))
+    assert second["steps"] == 0
+    assert log[0]["start"] == str(start)
+    for key, tensor in first["bridge"].items():
+        assert torch.equal(second["bridge"][key], tensor), key
+    assert not torch.equal(second["head"]["blank"], first["head"]["blank"])
 
 
 def test_a_state_of_other_texts_is_refused(command, manifest, capsys):

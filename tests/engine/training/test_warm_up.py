@@ -28,7 +28,7 @@ BRIDGE = BridgeConfig(
     running=True,
     output_rms=1.0,
 )
-CONFIG = WarmUpConfig(batch_frames=120, others=4, peak_lr=3e-3, rising_steps=10, seed=3)
+CONFIG = WarmUpConfig(batch_frames=120, peak_lr=3e-3, rising_steps=10, seed=3)
 
 
 class Clips(dict):
