@@ -18,7 +18,7 @@ import math
 import pickle
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from torch import Tensor
 from engine.beats import Beats, BeatsConfig
 from engine.checkpoint_names import Names, check_shapes
 from engine.checkpoint_sizes import OFFICIAL_ALPHA, Lora, Sizes
-from engine.errors import WeightsError
+from engine.errors import UnsupportedError, WeightsError
 from engine.qformer import BRIDGE_OPTIONS, BridgeConfig
+from engine.skills import Skills
 
 FORMAT = "salmonn-live"
 VERSION = "1"
@@ -61,6 +62,8 @@ class Checkpoint:
     lora: dict[str, Tensor]
     extras: dict[str, Tensor]
     """Saved by the original code without need; kept, not read."""
+    skills: Skills = field(default_factory=Skills)
+    """What it was trained for, as our format says; the official ones say nothing."""
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -182,14 +185,21 @@ def _read_ours(path: Path) -> Checkpoint:
         lora["targets"] = {name: tuple(pair) for name, pair in lora["targets"].items()}
         sizes = Sizes(bridge, Lora(**lora))
         _check_counts(bridge)
-    except (LookupError, ValueError, TypeError, AttributeError) as exc:
+        skills = Skills.of(json.loads(stated.get("skills", "{}")))
+    except (
+        UnsupportedError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as exc:
         raise WeightsError(f"{path} does not say what it holds: {exc}") from exc
     checkpoint = _split(path, state, bridge, sizes.lora.alpha)
     if checkpoint.sizes != sizes:
         raise WeightsError(
             f"{path} says that it holds {sizes}; its tensors are {checkpoint.sizes}"
         )
-    return checkpoint
+    return replace(checkpoint, skills=skills)
 
 
 def _write_ours(checkpoint: Checkpoint, path: Path) -> None:
@@ -198,6 +208,7 @@ def _write_ours(checkpoint: Checkpoint, path: Path) -> None:
         "version": VERSION,
         "bridge": json.dumps(asdict(checkpoint.sizes.bridge)),
         "lora": json.dumps(asdict(checkpoint.sizes.lora)),
+        "skills": json.dumps(asdict(checkpoint.skills)),
     }
     # Copies: BEATs' repeated tables may be one tensor, which the format refuses.
     tensors = {

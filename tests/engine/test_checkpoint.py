@@ -12,6 +12,7 @@ from engine.beats import Beats, BeatsConfig
 from engine.checkpoint import read, read_beats, write
 from engine.errors import WeightsError
 from engine.qformer import Bridge, BridgeConfig
+from engine.skills import Skills
 from tests.engine.tiny_checkpoint import (
     LAYERS,
     NUM_EXTRAS,
@@ -252,6 +253,18 @@ def ours(tmp_path, official):
     return tensors, metadata
 
 
+def test_what_was_trained_survives_our_format(tmp_path, official):
+    skills = Skills(
+        tasks=("describe", "translate:zh"),
+        questions=True,
+        from_transcript=("translate:zh",),
+    )
+    assert read(official).skills == Skills()
+    path = tmp_path / "ours.safetensors"
+    write(replace(read(official), skills=skills), path)
+    assert read(path).skills == skills
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -314,6 +327,10 @@ def test_the_format_is_names_tensors_and_four_facts(tmp_path, ours, model):
         ({"bridge": '{"context": -1}'}, "bridge.context is -1; expected 0 or more"),
         ({"bridge": '{"depth": 0}'}, "unexpected keyword argument 'depth'"),
         ({"bridge": "{}"}, " says that it holds Sizes(bridge=BridgeConfig("),
+        (
+            {"skills": '{"tasks": ["sing"]}'},
+            " does not say what it holds: no task 'sing'",
+        ),
     ],
 )
 def test_metadata_that_does_not_fit_is_refused(tmp_path, ours, changes, reason):
