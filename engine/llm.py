@@ -17,11 +17,13 @@ Knows neither audio nor prompts, and chooses no token.
     logits = llm.step([token, …], [fork, …])          # (B, V): many answers at once
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
+import torch.nn.functional as F
 import transformers
 from torch import Tensor
 from transformers import (
@@ -44,6 +46,7 @@ DTYPES: Final[Mapping[Dtype, torch.dtype]] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+TRIAL_ROWS, TRIAL_WIDTH, TRIALS = 16, 1024, 5
 _ATTENTIONS = {"full_attention", "sliding_attention"}
 
 
@@ -179,6 +182,27 @@ class LanguageModel:
         """Return what tokens say, without special ones and outer white space."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text.strip()
+
+
+def faster_dtype() -> Dtype:
+    """Return the type in which this machine multiplies faster, by trying.
+
+    A processor without instructions for bfloat16 takes several times as long with it.
+    """
+    types: tuple[Dtype, ...] = ("bfloat16", "float32")
+    return min(types, key=_seconds)
+
+
+def _seconds(dtype: Dtype) -> float:
+    """Return what a product as large as a small model's takes, at best."""
+    weight = torch.zeros(TRIAL_WIDTH, TRIAL_WIDTH, dtype=DTYPES[dtype])
+    rows = torch.zeros(TRIAL_ROWS, TRIAL_WIDTH, dtype=DTYPES[dtype])
+    taken = []
+    for _ in range(TRIALS):
+        begin = time.perf_counter()
+        F.linear(rows, weight)
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
 
 
 def load_llm(

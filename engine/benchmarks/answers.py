@@ -24,7 +24,7 @@ from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.evaluation import live
 from engine.geometry import WINDOW_SAMPLES, samples_of
 from engine.listening import Head
-from engine.llm import LanguageModel, load_llm
+from engine.llm import LanguageModel, faster_dtype, load_llm
 from engine.local import LocalEngine
 from engine.qformer import Bridge, BridgeConfig
 from engine.skills import Skills
@@ -32,7 +32,7 @@ from engine.weights import resolve
 
 LENGTHS_S = (3.0, 10.0, 28.0)
 SOUND_S = 10.0
-REPETITIONS = 9
+REPETITIONS = 5
 SHORTER_S = 0.14  # a repetition than the one before: blocks end elsewhere in each
 MAX_GROWTH = 1.25
 MAX_SOUND_S = 1.5
@@ -117,8 +117,9 @@ def run(setup: Setup) -> AnswerFigures:
     engine = LocalEngine.load(config)
     bridge, language_model = "trained", "of the preset"
     if TASK not in engine.info.prompted_tasks:
-        llm = load_llm(resolve("gemma", config))
-        language_model = f"{llm.model.config.model_type}, {llm.dtype}"
+        dtype = "float32" if config.dtype == "float32" else faster_dtype()
+        llm = load_llm(resolve("gemma", config), dtype)
+        language_model = f"{llm.model.config.model_type}, {dtype}"
         engine, bridge = engine.with_head(random_head(llm)), "random"
     streamed = engine.with_encoding(replace(config.encoding, replies="streaming"))
     official = engine.with_encoding(replace(config.encoding, replies="exact"))

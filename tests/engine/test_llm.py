@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from engine import llm as llms
 from engine.cache import Cache, tentative
 from engine.errors import ContextFullError, WeightsError
 from engine.llm import LanguageModel
@@ -168,3 +169,13 @@ def test_a_model_with_another_attention_is_refused():
 
 def test_every_family_has_a_config():
     assert [config(f).hidden_size for f in FAMILIES] == [WIDTH] * len(FAMILIES)
+
+
+@pytest.mark.parametrize("fast", ["bfloat16", "float32"])
+def test_the_faster_type_is_taken(monkeypatch, fast):
+    monkeypatch.setattr(llms, "_seconds", lambda dtype: 1.0 if dtype == fast else 2.0)
+    assert llms.faster_dtype() == fast
+
+
+def test_types_are_timed():
+    assert llms._seconds("float32") > 0.0
