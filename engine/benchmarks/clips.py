@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from engine.evaluation.manifest import Clip, ManifestError, read_manifest
+from engine.data.manifest import Clip, ManifestError, read_manifest
 
 DEMO = Path(__file__).parents[2] / "demo"
 JFK = (

@@ -20,9 +20,9 @@ from engine.benchmarks.server import measured_server
 from engine.benchmarks.sounds import between_silences, write_wav
 from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.benchmarks.timing import final_times, first_text
+from engine.data.audio import read_clip
+from engine.data.manifest import Clip
 from engine.evaluation import live
-from engine.evaluation.audio import read_clip
-from engine.evaluation.manifest import Clip
 from engine.evaluation.offline import cut_long
 from engine.evaluation.scores import word_errors
 from engine.local import LocalEngine

@@ -12,8 +12,8 @@ from engine.api import Samples, UtteranceOptions
 from engine.benchmarks.report import Setup
 from engine.benchmarks.sounds import joined, runs
 from engine.config import EncodingConfig
-from engine.evaluation.audio import read_clip
-from engine.evaluation.manifest import Clip
+from engine.data.audio import read_clip
+from engine.data.manifest import Clip
 from engine.evaluation.scores import word_errors
 from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
 from engine.local import LocalEngine

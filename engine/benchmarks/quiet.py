@@ -13,8 +13,8 @@ from engine.benchmarks.report import Row, Setup
 from engine.benchmarks.server import measured_server
 from engine.benchmarks.sounds import silence, white_noise, write_wav
 from engine.benchmarks.timing import words_of
+from engine.data.audio import read_clip
 from engine.evaluation import live
-from engine.evaluation.audio import read_clip
 
 LENGTH_S = 60.0  # of silence and of noise
 NOISE_DBFS = (-20, -40)

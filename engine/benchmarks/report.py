@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from engine.evaluation.manifest import Clip
+from engine.data.manifest import Clip
 
 
 class Row(NamedTuple):

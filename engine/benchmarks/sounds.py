@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 
 from engine.api import Samples
-from engine.evaluation.audio import read_clip
-from engine.evaluation.manifest import Clip
+from engine.data.audio import read_clip
+from engine.data.manifest import Clip
 from engine.geometry import SAMPLE_RATE, samples_of
 
 GAP_S = 0.3  # between joined clips

@@ -4,7 +4,7 @@ import pytest
 
 from engine.benchmarks import clips
 from engine.benchmarks.clips import MUSIC, SPEECH, choose_clips
-from engine.evaluation.manifest import ManifestError
+from engine.data.manifest import ManifestError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from engine.benchmarks.latency import Live, Offline, figures
-from engine.evaluation.manifest import Clip
+from engine.data.manifest import Clip
 from tests.engine.benchmarks.test_timing import SEGMENTER, event
 
 

@@ -7,7 +7,7 @@ from engine.benchmarks.long_segments import encodings, hear_long
 from engine.benchmarks.report import Setup
 from engine.benchmarks.sounds import white_noise, write_wav
 from engine.config import EncodingConfig, EngineConfig
-from engine.evaluation.manifest import Clip
+from engine.data.manifest import Clip
 from engine.local import LocalEngine
 
 

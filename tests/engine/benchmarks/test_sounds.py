@@ -16,7 +16,7 @@ from engine.benchmarks.sounds import (
     white_noise,
     write_wav,
 )
-from engine.evaluation.manifest import Clip
+from engine.data.manifest import Clip
 from engine.geometry import SAMPLE_RATE, samples_of
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from engine.evaluation.manifest import ManifestError, read_manifest
+from engine.data.manifest import ManifestError, read_manifest
 
 
 @pytest.fixture
