@@ -62,6 +62,6 @@ $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.server
-	@echo "== installing the tools of tests and measurements: about 40 MB"
-	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,dev]'
+	@echo "== installing the tools of tests and measurements: about 150 MB"
+	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,captions,data,dev]'
 	@touch $@

@@ -149,6 +149,8 @@ class EngineInfo:
     """Longest utterance; the server's longest segment must not exceed it."""
     description: str
     """One line for the log: device, data type and what decided them."""
+    parameters: int | None = None
+    """How many weights the model has; None where nobody counted."""
 
 
 class Utterance(Protocol):

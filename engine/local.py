@@ -84,6 +84,7 @@ class LocalEngine:
             languages=tuple(whisper.vocabulary.languages),
             max_samples=MAX_SAMPLES,
             description=f"{whisper.name} on cpu, {why}, {plural}",
+            parameters=whisper.num_parameters,
         )
 
     @classmethod

@@ -76,6 +76,13 @@ class Whisper:
         width = self.model.config.d_model
         return f"whisper-{sizes.get(width, f'd{width}')}"
 
+    @property
+    def num_parameters(self) -> int:
+        """How many weights the checkpoint has, whatever they are kept in here."""
+        with torch.device("meta"):
+            whole = WhisperForConditionalGeneration(self.model.config)
+        return int(whole.num_parameters())
+
 
 def load_whisper(folder: Path, dtype: str) -> Whisper:
     """Load a checkpoint onto the CPU.

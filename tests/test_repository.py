@@ -15,6 +15,8 @@ from tests.checkout import ROOT, tracked
 
 PACKAGES = ("stream", "engine", "clients")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = [name for name in PROJECT["optional-dependencies"] if name != "dev"]
+"""What users install beside the clients."""
 MOST_LINES = 400
 MOST_BYTES = 250_000
 HELP_S = 60
@@ -104,7 +106,7 @@ def test_help_comes_without_loading_a_model_library(script):
     module, _, function = PROJECT["scripts"][script].partition(":")
     forbidden = {"torch", "transformers"}
     if module.startswith("clients"):
-        forbidden |= modules_of(declared("server", "eval") - declared())
+        forbidden |= modules_of(declared(*EXTRAS) - declared())
     code = HELP.format(module=module, function=function, forbidden=forbidden)
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=HELP_S
@@ -163,18 +165,18 @@ def test_a_client_install_has_all_that_clients_import():
 
 
 def test_what_is_imported_is_declared():
-    assert imported(*PACKAGES) <= declared("server", "eval")
-    assert imported("tests") <= declared("server", "eval", "dev")
+    assert imported(*PACKAGES) <= declared(*EXTRAS)
+    assert imported("tests") <= declared(*EXTRAS, "dev")
 
 
 def test_what_is_declared_is_used():
-    everything = declared("server", "eval", "dev")
+    everything = declared(*EXTRAS, "dev")
     assert everything - imported(*PACKAGES, "tests") == USED_BY_OTHERS.keys()
 
 
 def test_what_is_declared_is_pinned_and_explained():
     pins = re.findall(r"^(\S+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    assert declared("server", "eval", "dev") <= set(pins)
+    assert declared(*EXTRAS, "dev") <= set(pins)
     rows = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
     named = re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", rows, re.M)))
-    assert declared("server", "eval", "dev") <= set(named)
+    assert declared(*EXTRAS, "dev") <= set(named)

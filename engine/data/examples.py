@@ -65,9 +65,9 @@ def examples_of(clip: Clip, tasks: Iterable[str] = ()) -> list[Example]:
 
 def _answers(facts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield task, question and answer."""
-    for key, task, answer in _SIMPLE:
+    for key, task_of, answer in _SIMPLE:
         if key in facts:
-            yield task(facts), "", answer(facts[key])
+            yield task_of(facts), "", answer(facts[key])
     for language in LANGUAGES:
         if translations := facts.get(f"translation_{language}"):
             first = translations if isinstance(translations, str) else translations[0]

@@ -9,6 +9,12 @@ from engine.data.manifest import ManifestError
 Row = dict[str, str]
 
 
+class Tabs(csv.excel_tab):
+    """Columns between tabs, where a quote is a character like any other."""
+
+    quoting = csv.QUOTE_NONE
+
+
 def rows_of(file: Path, *, tabs: bool = False) -> Iterator[tuple[int, Row]]:
     """Yield the rows of a table, each with the number of its line.
 
@@ -19,12 +25,9 @@ def rows_of(file: Path, *, tabs: bool = False) -> Iterator[tuple[int, Row]]:
     Raises:
         ManifestError: If it is not text in UTF-8.
     """
-    quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(
-                lines, delimiter="\t" if tabs else ",", quoting=quoting
-            )
+            reader = csv.DictReader(lines, dialect=Tabs if tabs else csv.excel)
             for row in reader:
                 full = {k: v for k, v in row.items() if k and isinstance(v, str)}
                 yield reader.line_num, full

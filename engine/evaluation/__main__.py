@@ -1,20 +1,27 @@
 """`salmonn-eval`: what a model hears in labelled clips, live and offline.
 
     salmonn-eval --manifest FILE --task asr --mode both --set NAME --split dev
+    salmonn-eval --manifest FILE --ask "What do you hear?" --head salmonn --json -
+    salmonn-eval --manifest FILE --table --mode both --report FOLDER
 
 Live is what a client gets from a server of its own; offline is the same model on whole
-clips, padded to 30 s and encoded in one pass, with the same decoding.
+clips, padded to 30 s and encoded in one pass, with the same decoding.  The table is
+that of SALMONN's paper, as far as clips and model reach (docs/evaluation.md).
 """
 
 import argparse
 import json
+import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,13 +30,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.api import UtteranceOptions
+from engine.data.manifest import Clip, ManifestError, read_manifest
 from engine.errors import EngineError
-from engine.evaluation import live
-from engine.evaluation.manifest import Clip, read_manifest
+from engine.evaluation import asking, report, table
+from engine.evaluation.answerers import Answerer
+from engine.evaluation.asking import HEADS, SALMONN, WHISPER, Choice, answerers
 from engine.evaluation.scores import WordErrors, word_errors
+from engine.evaluation.table import Begin, Table
+from engine.evaluation.trials import Question, trials
+from engine.tasks import find
 
 MODES = {"live": ("live",), "offline": ("offline",), "both": ("live", "offline")}
+TRANSCRIBE = "transcribe"
+WIDEST = 200  # columns of a table on a terminal or a pipe
+
+Show = Callable[[Console], None]
+"""Prints the figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,77 +61,134 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
     notes = Console(stderr=True)
+    run = _ask if options.ask else _table if options.table else _transcribe
     try:
-        clips = [
-            clip
-            for clip in read_manifest(
-                options.manifest,
-                sets=tuple(options.set),
-                split=options.split,
-                limit=options.limit,
-            )
-            if clip.facts.get("text")
-        ]
-        if not clips:
-            notes.print(f"{options.manifest}: none of the clips has a text")
-            return 1
-        heard = [_hear(mode, clips, options, notes) for mode in MODES[options.mode]]
+        clips = _read(options, options.limit)
+        result, show = run(clips, options, notes)
     except (EngineError, OSError, ValueError) as exc:
-        notes.print(f"salmonn-eval: {exc}", markup=False)
+        notes.print(f"salmonn-eval: {exc}", markup=False, soft_wrap=True)
         return 1
-    result = _result(clips, heard, options)
     if options.json:
         text = json.dumps(result, ensure_ascii=False, indent=1)
         if options.json == "-":
             print(text)  # noqa: T201
         else:
             Path(options.json).write_text(text + "\n", encoding="utf-8")
-    _print_totals(heard, clips, Console(stderr=options.json == "-"))
+    show(Console(stderr=options.json == "-", highlight=False))
     return 0
 
 
-def _hear(
-    mode: str, clips: Sequence[Clip], options: argparse.Namespace, notes: Console
-) -> Heard:
+def _read(options: argparse.Namespace, limit: int | None = None) -> list[Clip]:
+    return read_manifest(
+        options.manifest, sets=tuple(options.set), split=options.split, limit=limit
+    )
+
+
+def _transcribe(
+    clips: Sequence[Clip], options: argparse.Namespace, notes: Console
+) -> tuple[dict[str, Any], Show]:
+    """Return word error rates, live and offline."""
+    clips = [clip for clip in clips if clip.facts.get("text")]
+    if not clips:
+        raise ManifestError(f"{options.manifest}: none of the clips has a text")
+    references = [clip.facts["text"] for clip in clips]
+    questions = [_transcription(clip) for clip in clips]
+    default = MODES["offline" if options.head == SALMONN else "both"]
+    heard = []
+    with _choose(options, default=default) as answering, _bar(notes) as begin:
+        for mode in MODES[options.mode] if options.mode else default:
+            answerer = next(a for a in answering if a.mode == mode)
+            if not all(answerer.serves(question) for question in questions):
+                raise EngineError(f"{options.head} does not transcribe {mode}")
+            answers = answerer.answer(questions, begin(mode, len(questions)))
+            heard.append(Heard(mode, answers, word_errors(references, answers)))
+    result = _result(clips, heard, options)
+    return result, lambda console: _print_totals(heard, clips, console)
+
+
+def _transcription(clip: Clip) -> Question:
+    prompt = find(TRANSCRIBE, clip.facts.get("lang")).prompt
+    return Question(clip, prompt, TRANSCRIBE, (clip.facts["text"],))
+
+
+def _ask(
+    clips: Sequence[Clip], options: argparse.Namespace, notes: Console
+) -> tuple[dict[str, Any], Show]:
+    """Return the answers to a free question."""
+    with _choose(options, default=MODES["offline"]) as answering, _bar(notes) as begin:
+        lines = asking.ask_all(clips, options.ask, answering[0], begin)
+
+    def show(console: Console) -> None:
+        for line in lines:
+            text = f"{line['path']}: {line['hypothesis']}"
+            console.print(text, markup=False, soft_wrap=True)
+        console.print(f"{len(lines)} answers")
+
+    totals = {"clips": len(lines)}
+    return {"clips": lines, "totals": totals, "settings": _settings(options)}, show
+
+
+def _table(
+    clips: Sequence[Clip], options: argparse.Namespace, notes: Console
+) -> tuple[dict[str, Any], Show]:
+    """Return the table of the paper, as far as clips and model reach."""
+    todo = trials(clips, tasks=options.row, every=_read(options))
+    if not todo:
+        raise ManifestError(f"{options.manifest}: nothing is known that could be asked")
+    with _choose(options, default=MODES["both"]) as answering, _bar(notes) as begin:
+        model = answering[0].model
+        found = Table(model, table.fill(todo, answering, begin))
+    remarks = [
+        f"`salmonn-eval {' '.join(sys.argv[1:])}`, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()} {platform.system()}"
+    ]
+    if options.report:
+        page = report.write_report(options.report, found, notes=remarks)
+        notes.print(f"written: {page}", markup=False, soft_wrap=True)
+    text = report.markdown(found, notes=remarks)
+
+    def show(console: Console) -> None:
+        wide = Console(stderr=console.stderr, highlight=False, width=WIDEST)
+        wide.print(Markdown(text))
+        if model.doubt:
+            console.print(model.doubt, markup=False)
+
+    return found.as_json() | {"settings": _settings(options)}, show
+
+
+@contextmanager
+def _choose(
+    options: argparse.Namespace, *, default: tuple[str, ...]
+) -> Iterator[list[Answerer]]:
+    head = options.head or (SALMONN if options.ask else WHISPER)
+    choice = Choice(
+        head=head,
+        modes=MODES[options.mode] if options.mode else default,
+        config=options.config,
+        language=options.language,
+        fast=options.fast,
+    )
+    with answerers(choice) as found:
+        yield found
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Begin]:
+    """Yield what shows how far each part has come."""
     with Progress(
-        TextColumn(f"{mode:8}"),
+        TextColumn("{task.description:24}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=notes,
-        disable=not notes.is_terminal,
+        console=console,
+        disable=not console.is_terminal,
     ) as progress:
-        bar = progress.add_task(mode, total=len(clips))
 
-        def report() -> None:
-            progress.advance(bar)
+        def begin(name: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(name, total=total)
+            return lambda: progress.advance(task)
 
-        if mode == "live":
-            flags = ["--language", options.language] if options.language else []
-            flags += ["--fast"] if options.fast else []
-            files = [clip.file for clip in clips]
-            with live.running_server(config=options.config) as (url, _):
-                events = live.hear(url, files, *flags, report=report)
-            hypotheses = [live.transcript(of_clip) for of_clip in events]
-        else:
-            hypotheses = _hear_offline(clips, options, report)
-    errors = word_errors([clip.facts["text"] for clip in clips], hypotheses)
-    return Heard(mode, hypotheses, errors)
-
-
-def _hear_offline(
-    clips: Sequence[Clip], options: argparse.Namespace, report: Callable[[], None]
-) -> list[str]:
-    # Here, not above: `--help` must not wait for torch.
-    from engine.evaluation import offline
-    from engine.local import LocalEngine
-
-    engine = LocalEngine.load(live.engine_config(options.config))
-    try:
-        asked = UtteranceOptions(language=options.language)
-        return offline.hear(engine, clips, asked, report=report)
-    finally:
-        engine.close()
+        yield begin
 
 
 def _result(
@@ -131,26 +204,28 @@ def _result(
     totals: dict[str, Any] = {"clips": len(clips), "wer": heard[0].errors.rate}
     for mode in heard:
         totals[mode.mode] = asdict(mode.errors) | {"wer": mode.errors.rate}
-    settings = {key: str(value) for key, value in vars(options).items() if value}
-    return {"clips": lines, "totals": totals, "settings": settings}
+    return {"clips": lines, "totals": totals, "settings": _settings(options)}
+
+
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    return {key: str(value) for key, value in vars(options).items() if value}
 
 
 def _print_totals(
     heard: Sequence[Heard], clips: Sequence[Clip], console: Console
 ) -> None:
     minutes = sum(clip.duration_s for clip in clips) / 60
-    console.print(f"{len(clips)} clips, {minutes:.1f} minutes", highlight=False)
+    console.print(f"{len(clips)} clips, {minutes:.1f} minutes")
     for mode in heard:
         errors = mode.errors
         console.print(
             f"word error rate {mode.mode:8} {errors.rate:5.2f} %  "
             f"({errors.substitutions} substituted, {errors.deletions} left out, "
-            f"{errors.insertions} put in, of {errors.words} words)",
-            highlight=False,
+            f"{errors.insertions} put in, of {errors.words} words)"
         )
     if len(heard) == 2:
         difference = heard[0].errors.rate - heard[1].errors.rate
-        console.print(f"live - offline          {difference:+5.2f}", highlight=False)
+        console.print(f"live - offline          {difference:+5.2f}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,11 +233,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("--manifest", type=Path, required=True, help="clips, one JSON object a line")
-    add("--task", choices=["asr"], default="asr", help="what is scored")
-    add("--head", choices=["whisper"], default="whisper", help="who answers")
-    add("--mode", choices=list(MODES), default="both", help="default: %(default)s")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--task", choices=["asr"], default="asr", help="what is scored")
+    what.add_argument("--ask", metavar="QUESTION", help="ask this of every clip")
+    what.add_argument("--table", action="store_true", help="print the paper's table")
+    add("--row", action="append", default=[], metavar="TASK", help="only these rows")
+    add("--report", type=Path, metavar="FOLDER", help="write the table, with pictures")
+    add(
+        "--head",
+        choices=HEADS,
+        help="default: whisper; salmonn for --ask",
+    )
+    add("--mode", choices=list(MODES), help="default: both; offline for --ask")
     add("--set", action="append", default=[], help="only clips of this set; repeatable")
-    add("--split", choices=["train", "dev"], help="only clips of this split")
+    add("--split", choices=["train", "dev", "test"], help="only clips of this split")
     add("--limit", type=int, metavar="N", help="N clips, evenly spread")
     add("--language", help="code of the spoken language (default: the model tells)")
     add("--fast", action="store_true", help="live: faster than spoken, fewer partials")

@@ -3,7 +3,10 @@ import shutil
 
 import pytest
 
+from engine import api
 from engine.evaluation.__main__ import main
+from tests.engine.evaluation.test_answerers import clip_of
+from tests.fakes.engine import ScriptedEngine
 
 SPOKEN = (
     "And so my fellow Americans ask not what your country can do for you "
@@ -44,3 +47,90 @@ def test_clips_without_text_cannot_be_scored(manifest, capsys):
     manifest.write_text('{"path": "jfk.ogg", "duration_s": 1}', encoding="utf-8")
     assert main(["--manifest", str(manifest)]) == 1
     assert "none of the clips has a text" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def spoken(tmp_path, monkeypatch):
+    """A manifest of two clips, and a scripted engine behind the head `salmonn`."""
+    clips = [
+        clip_of(tmp_path, 7, 9, name="a.wav", text="7 9", lang="en", set="words"),
+        clip_of(tmp_path, 5, name="b.wav", label="rain", task="sound-event"),
+    ]
+    lines = [{"path": c.path, "duration_s": c.duration_s, **c.facts} for c in clips]
+    path = tmp_path / "manifest.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    monkeypatch.setattr(api, "load", lambda config: ScriptedEngine())
+    return path
+
+
+def test_a_free_question_is_put_to_every_clip(spoken, capsys):
+    assert main(["--manifest", str(spoken), "--ask", "Who?", "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["clips"] == [
+        {"path": "a.wav", "reference": None, "hypothesis": "Who? 7 9"},
+        {"path": "b.wav", "reference": "rain", "hypothesis": "Who? 5"},
+    ]
+    assert result["totals"] == {"clips": 2}
+    assert result["settings"]["ask"] == "Who?"
+
+
+def test_a_server_takes_no_free_questions(spoken, capsys):
+    arguments = ["--manifest", str(spoken), "--ask", "Who?", "--mode", "live"]
+    assert main(arguments) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no free questions to mini, live" in said
+
+
+def test_a_language_model_transcribes_when_it_is_asked_to(spoken, tmp_path):
+    out = tmp_path / "all.json"
+    flags = ["--task", "asr", "--head", "salmonn", "--json", str(out)]
+    assert main(["--manifest", str(spoken), *flags]) == 0
+    (clip,) = json.loads(out.read_text("utf-8"))["clips"]
+    prompt = "Recognize the speech and give me the transcription."
+    assert clip["hypothesis"] == clip["hypothesis_offline"] == f"{prompt} 7 9"
+
+
+def test_a_language_model_does_not_transcribe_live(spoken, capsys):
+    flags = ["--task", "asr", "--head", "salmonn", "--mode", "live"]
+    assert main(["--manifest", str(spoken), *flags]) == 1
+    assert "salmonn does not transcribe live" in capsys.readouterr().err
+
+
+def test_the_table_is_printed_and_written(spoken, tmp_path, capsys):
+    flags = ["--table", "--head", "salmonn", "--mode", "offline"]
+    flags += ["--report", str(tmp_path / "out"), "--json", str(tmp_path / "all.json")]
+    assert main(["--manifest", str(spoken), *flags]) == 0
+    printed = capsys.readouterr().out
+    assert "ASR" in printed
+    assert "WER" in printed
+    data = json.loads((tmp_path / "all.json").read_text("utf-8"))
+    asr = next(row for row in data["rows"] if row["task"] == "ASR")
+    prompt = "Recognize the speech and give me the transcription."
+    assert asr["clips"][0]["offline"] == f"{prompt} 7 9"
+    assert (tmp_path / "out" / "report.md").read_text("utf-8").startswith("# Scores of")
+
+
+def test_one_row_of_the_table_can_be_had_alone(spoken, tmp_path):
+    flags = ["--table", "--head", "salmonn", "--mode", "offline", "--row", "Sound"]
+    out = tmp_path / "all.json"
+    assert main(["--manifest", str(spoken), *flags, "--json", str(out)]) == 0
+    assert [row["task"] for row in json.loads(out.read_text())["rows"]] == ["Sound"]
+
+
+def test_clips_of_which_nothing_is_known_have_no_table(manifest, capsys):
+    manifest.write_text('{"path": "jfk.ogg", "duration_s": 1}', encoding="utf-8")
+    assert main(["--manifest", str(manifest), "--table"]) == 1
+    assert "nothing is known" in capsys.readouterr().err
+
+
+@pytest.mark.end_to_end
+def test_the_table_of_whisper_has_offline_beside_live(manifest, tmp_path, capsys):
+    out = tmp_path / "all.json"
+    flags = ["--table", "--row", "ASR", "--fast", "--json", str(out)]
+    assert main(["--manifest", str(manifest), *flags]) == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    wer = row["metrics"][0]
+    assert wer["offline"]["value"] < 10
+    assert wer["live"]["value"] < 25
+    assert wer["paper"]["with_activation"] == 2.1
+    assert "whisper-base" in capsys.readouterr().out

@@ -1,0 +1,156 @@
+"""The paper's table for a model: trials, answers, scores; as values, not as text.
+
+Knows neither how answers come about (`answerers`) nor how results look (`report`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.evaluation.answerers import Answerer, Model
+from engine.evaluation.metrics import Score, UnavailableError, measure
+from engine.evaluation.paper import Figure
+from engine.evaluation.trials import Trial
+
+Begin = Callable[[str, int], Callable[[], None]]
+"""Told what begins and how many questions it has; returns what to call at each."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """What one answerer made of a trial."""
+
+    mode: str
+    answers: list[str] = field(default_factory=list)
+    scores: dict[str, Score] = field(default_factory=dict)
+    """By metric."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Why a metric has no score; under an empty name, why nothing was asked."""
+
+
+@dataclass(slots=True)
+class Result:
+    """A trial and its cells, one an answerer."""
+
+    trial: Trial
+    cells: list[Cell]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names, the paper's first."""
+        own = [figure.metric for figure in self.trial.row.figures]
+        return list(dict.fromkeys([*own, *(m.name for m in self.trial.metrics)]))
+
+    def figure(self, metric: str) -> Figure | None:
+        """Return what the paper has for a metric."""
+        figures = self.trial.row.figures
+        return next((f for f in figures if f.metric == metric), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All results of a model."""
+
+    model: Model
+    results: list[Result]
+
+    @property
+    def modes(self) -> list[str]:
+        """Of the cells, in order."""
+        return list(dict.fromkeys(c.mode for r in self.results for c in r.cells))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the table in values that JSON knows."""
+        return {
+            "model": {
+                "name": self.model.name,
+                "parameters": self.model.parameters,
+                "steps": self.model.steps,
+                "doubt": self.model.doubt,
+            },
+            "rows": [_row(result) for result in self.results],
+        }
+
+
+def fill(
+    trials: Sequence[Trial], answerers: Sequence[Answerer], begin: Begin
+) -> list[Result]:
+    """Ask every question and score the answers.
+
+    Args:
+        trials: What is asked.
+        answerers: Who answers, side by side.
+        begin: Told of every trial, for a bar of progress.
+
+    Raises:
+        EngineError: If a model or a recording fails.
+    """
+    return [
+        Result(trial, [_cell(trial, answerer, begin) for answerer in answerers])
+        for trial in trials
+    ]
+
+
+def _cell(trial: Trial, answerer: Answerer, begin: Begin) -> Cell:
+    cell = Cell(answerer.mode)
+    if not all(answerer.serves(question) for question in trial.questions):
+        cell.missing[""] = f"{answerer.model.name} does not serve this {answerer.mode}"
+        return cell
+    name = f"{trial.row.task} {trial.set} {answerer.mode}"
+    report = begin(name, len(trial.questions))
+    cell.answers = answerer.answer(trial.questions, report)
+    for metric in trial.metrics:
+        try:
+            score = measure(metric, trial.references, cell.answers)
+        except UnavailableError as exc:
+            cell.missing[metric.name] = exc.reason
+        else:
+            cell.scores[metric.name] = score
+    return cell
+
+
+def _row(result: Result) -> dict[str, Any]:
+    trial = result.trial
+    return {
+        "task": trial.row.task,
+        "level": trial.row.level,
+        "set": trial.set,
+        "is_the_papers_set": trial.is_the_papers,
+        "note": trial.row.note,
+        "metrics": [_metric(result, name) for name in result.metrics],
+        "clips": [
+            {
+                "path": question.clip.path,
+                "prompt": question.prompt,
+                "references": list(question.references),
+                **{c.mode: c.answers[n] for c in result.cells if c.answers},
+            }
+            for n, question in enumerate(trial.questions)
+        ],
+    }
+
+
+def _metric(result: Result, name: str) -> dict[str, Any]:
+    line: dict[str, Any] = {"metric": name}
+    if (figure := result.figure(name)) is not None:
+        line["paper"] = {
+            "set": result.trial.row.test,
+            "without_activation": figure.without,
+            "with_activation": figure.activated,
+            "reference": figure.reference,
+            "is_reference_sure": figure.is_reference_sure,
+        }
+    for cell in result.cells:
+        if score := cell.scores.get(name):
+            bounds = score.interval
+            line[cell.mode] = {
+                "value": score.value,
+                "low": bounds.low if bounds else None,
+                "high": bounds.high if bounds else None,
+                "unit": score.unit,
+                "clips": score.num_clips,
+            }
+        else:
+            reason = cell.missing.get("") or cell.missing.get(name, "")
+            line[cell.mode] = {"value": None, "reason": reason}
+    return line

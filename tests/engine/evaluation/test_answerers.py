@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import soundfile
+
+from engine.api import Hypothesis, Mode
+from engine.data.manifest import Clip
+from engine.errors import EngineError
+from engine.evaluation import live
+from engine.evaluation.answerers import (
+    EngineAnswers,
+    LiveAnswers,
+    Model,
+    TranscriberAnswers,
+    model_of,
+)
+from engine.evaluation.trials import Question
+from tests.fakes.engine import FULL_SCALE, ScriptedEngine, speak
+
+
+def clip_of(folder, *words, name="a.wav", **facts):
+    file = folder / name
+    samples = np.frombuffer(speak(*words), "<i2").astype(np.float64) / FULL_SCALE
+    soundfile.write(file, samples, 16_000, subtype="FLOAT")
+    return Clip(name, file, len(samples) / 16_000, facts)
+
+
+def nothing():
+    """Nobody watches."""
+
+
+def question(clip, prompt="What is it?", task=None):
+    return Question(clip, prompt, task, ())
+
+
+def test_an_engine_is_asked_in_words_about_the_whole_clip(tmp_path):
+    engine = ScriptedEngine()
+    answerer = EngineAnswers(engine, model_of(engine.info))
+    clips = [clip_of(tmp_path, 7, 9), clip_of(tmp_path, 5, name="b.wav")]
+    answers = answerer.answer([question(clip) for clip in clips], nothing)
+    assert answers == ["What is it? 7 9", "What is it? 5"]
+    assert engine.num_open == engine.num_replies == 0
+
+
+def test_a_reply_has_an_end(tmp_path):
+    engine = ScriptedEngine()
+    answerer = EngineAnswers(engine, model_of(engine.info), max_tokens=2)
+    (answer,) = answerer.answer([question(clip_of(tmp_path, 7))], nothing)
+    assert answer == "What is"
+
+
+def test_an_engine_that_answers_nothing_is_refused():
+    engine = ScriptedEngine()
+    engine.info = type(engine.info)(
+        model="deaf",
+        tasks=(),
+        languages=(),
+        max_samples=1,
+        description="",
+    )
+    with pytest.raises(EngineError, match="deaf answers no free questions"):
+        EngineAnswers(engine, model_of(engine.info))
+
+
+class CountedSamples:
+    """Hears how many samples a clip has."""
+
+    def __init__(self):
+        self.info = ScriptedEngine().info
+        self.is_closed = False
+
+    def hear(self, samples, options):
+        (task,) = options.tasks
+        text = f"{task} {len(samples)}"
+        return [
+            Hypothesis(
+                task=task,
+                text=text,
+                stable=len(text),
+                is_final=True,
+                language="en",
+                mode=Mode.EXACT,
+            )
+        ]
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_a_transcriber_hears_its_tasks_and_is_loaded_when_it_is_needed(tmp_path):
+    loaded = []
+
+    def load():
+        loaded.append(CountedSamples())
+        return loaded[-1]
+
+    answerer = TranscriberAnswers(load)
+    assert not loaded
+    clip = clip_of(tmp_path, 3)
+    assert answerer.serves(question(clip, task="transcribe"))
+    assert not answerer.serves(question(clip, task="describe"))
+    assert not answerer.serves(question(clip))
+    answers = answerer.answer([question(clip, task="transcribe")], nothing)
+    assert answers == ["transcribe 4800"]
+    assert len(loaded) == 1
+    answerer.close()
+    assert loaded[0].is_closed
+
+
+def test_parts_and_pairs_reach_a_server_as_files_of_their_own(tmp_path, monkeypatch):
+    streamed = {}
+
+    class Server:
+        def __enter__(self):
+            return "ws://here", 1
+
+        def __exit__(self, *_):
+            return None
+
+    def hear(url, files, *flags, report):
+        assert len(set(files)) == len(files)
+        streamed.update({f: len(soundfile.read(f)[0]) for f in files})
+        assert flags == ("--task", "transcribe", "--fast")
+        return [[{"type": "final", "text": str(streamed[file])}] for file in files]
+
+    monkeypatch.setattr(live, "running_server", lambda config: Server())
+    monkeypatch.setattr(live, "hear", hear)
+    whole = clip_of(tmp_path, 1, 2)
+    other = clip_of(tmp_path, 3, name="b.wav").file
+    part = Clip("a.wav", whole.file, 0.2, {"start_s": 0.1})
+    pair = Clip("a.wav", whole.file, 1.0, {}, (other,))
+    answerer = LiveAnswers(("transcribe",), Model(name="mini"), flags=("--fast",))
+    asked = [question(clip, task="transcribe") for clip in (whole, part, pair)]
+    assert answerer.serves(asked[0])
+    assert not answerer.serves(question(whole))
+    assert answerer.answer(asked, nothing) == ["9600", "3200", "16000"]
+
+
+@pytest.mark.parametrize(
+    ("model", "doubt"),
+    [
+        (Model(name="m", parameters=30_000), "m has 30,000 parameters, a model for"),
+        (Model(name="m", parameters=10**9, steps=0), "m is untrained: its figures are"),
+        (Model(name="m", parameters=10**9, steps=9), ""),
+        (Model(name="m"), ""),
+    ],
+)
+def test_a_model_that_cannot_make_sense_says_so(model, doubt):
+    assert model.doubt.startswith(doubt)
+    assert bool(model.doubt) == bool(doubt)
