@@ -36,9 +36,9 @@ from engine.benchmarks.clips import DEMO
 from engine.benchmarks.machine import this_machine
 from engine.benchmarks.sounds import between_silences, silence, white_noise
 from engine.config import EngineConfig
+from engine.data.audio import read_clip
+from engine.data.manifest import ManifestError, read_manifest
 from engine.errors import EngineError
-from engine.evaluation.audio import read_clip
-from engine.evaluation.manifest import ManifestError, read_manifest
 from stream.audio import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer, to_pcm
 from stream.segmenter import (
     SegmentEnded,

@@ -27,10 +27,10 @@ from torch import Tensor
 
 from engine import manifest
 from engine.config import EncodingConfig, EngineConfig
+from engine.data.audio import read_clip
+from engine.data.manifest import Clip, read_manifest
 from engine.encoding import StreamingEncoder
 from engine.errors import EngineError
-from engine.evaluation.audio import read_clip
-from engine.evaluation.manifest import Clip, read_manifest
 from engine.geometry import (
     ENCODER_RATE,
     FRAME_SAMPLES,

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
-from engine.evaluation.manifest import Clip, read_manifest
 from engine.tasks import find
 from engine.training.labels import Target, emotion, language, target, voice
 

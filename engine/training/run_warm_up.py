@@ -27,8 +27,8 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine.config import EngineConfig
+from engine.data.manifest import read_manifest
 from engine.errors import EngineError
-from engine.evaluation.manifest import read_manifest
 from engine.evaluation.scores import word_errors
 from engine.geometry import ENCODER_RATE
 from engine.qformer import Bridge, BridgeConfig

@@ -7,7 +7,7 @@ import soundfile
 import torch
 
 from engine.config import EncodingConfig
-from engine.evaluation.manifest import read_manifest
+from engine.data.manifest import read_manifest
 from engine.geometry import MAX_FRAMES, SAMPLE_RATE, frames_of
 from engine.training.features import (
     FeatureSettings,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.evaluation.manifest import Clip
+from engine.data.manifest import Clip
 from engine.training.lessons import ANSWERS, QUESTIONS, lessons, lines, main
 from engine.wordings import WORDINGS
 
