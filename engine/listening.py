@@ -101,6 +101,10 @@ class Head:
         self.opening = llm.embed(prompts.opening(llm.tokenizer))
         """Embeddings of what stands before the audio, (N, D)."""
 
+    def no_speech(self) -> Tensor:
+        """Return speech frames of nothing, (0, speech_frame_width)."""
+        return torch.empty(0, self.bridge.config.speech_frame_width)
+
     def answer(
         self, prompt: Prompt, source: Source, mode: Mode, *, about: Cache
     ) -> LiveReply:
@@ -174,7 +178,7 @@ class Ear:
         self._speech.append(speech)
         self._tail = None
         if self._eager:
-            self._catch_up()
+            self._extend(self._cache, self._heard())
 
     def ask(self, prompt: Prompt, rest: Tensor) -> LiveReply:
         """Begin an answer about all audio so far.
@@ -188,10 +192,13 @@ class Ear:
             ContextFullError: If the model has no room for audio and question.
         """
         if self._tail is None:
-            self._catch_up()
+            settled = self._heard()
             audio = self._beats.rest() if self._beats else None
+            guessed = self._windows.rest(rest, audio)
+            # Both in one pass: each reads all weights.
+            self._extend(self._cache, torch.cat([settled, guessed]))
             self._tail = self._cache.fork()
-            self._extend(self._tail, self._windows.rest(rest, audio))
+            self._cache.crop(len(self._cache) - len(guessed))
         about = self._tail.fork()
         return self._head.answer(prompt, Source.AUDIO, Mode.STREAMING, about=about)
 
@@ -223,15 +230,16 @@ class Ear:
         embeddings: Tensor = bridge(speech[None].to(dtype), audio)[0]
         return embeddings
 
-    def _catch_up(self) -> None:
-        """Hear what has come since the last time."""
-        if not self._speech:
-            return
-        speech, audio = torch.cat(self._speech), None
+    def _heard(self) -> Tensor:
+        """Return the embeddings of what has settled since the last time, (N, D)."""
+        speech, audio = self._head.no_speech(), None
+        if self._speech:
+            speech = torch.cat(self._speech)
         if self._beats:
-            audio = self._beats.push(torch.cat(self._samples[self._num_heard :]))
+            new = [torch.empty(0), *self._samples[self._num_heard :]]
+            audio = self._beats.push(torch.cat(new))
         self._speech, self._num_heard = [], len(self._samples)
-        self._extend(self._cache, self._windows.push(speech, audio))
+        return self._windows.push(speech, audio)
 
     def _extend(self, cache: Cache, embeddings: Tensor) -> None:
         """Let the language model read embeddings, with the opening if it has not."""
