@@ -24,9 +24,10 @@ def word_error_rate(language: str = "en") -> Metric:
     return _rate("WER", english if language == "en" else spaced)
 
 
-def character_error_rate() -> Metric:
-    """Return CER: for languages that are written without spaces."""
-    return _rate("CER", characters)
+def character_error_rate(language: str = "zh") -> Metric:
+    """Return CER: the figure of languages that are written without spaces."""
+    words = english if language == "en" else spaced
+    return _rate("CER", lambda text: list("".join(words(text))))
 
 
 def phone_error_rate() -> Metric:
@@ -90,11 +91,6 @@ def english(text: str) -> list[str]:
 def spaced(text: str) -> list[str]:
     """Return the words of a text in any language that has spaces."""
     return str(_normaliser("basic")(text)).split()
-
-
-def characters(text: str) -> list[str]:
-    """Return the characters of a text, marks and spaces left out."""
-    return list("".join(spaced(text)))
 
 
 def phones(text: str) -> list[str]:

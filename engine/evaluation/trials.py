@@ -210,8 +210,8 @@ def _metrics(
     if row.task == "ASR":
         language = questions[0].clip.facts.get("lang", "en")
         if language in UNSPACED:
-            return [rates.character_error_rate()]
-        return [rates.word_error_rate(language), rates.character_error_rate()]
+            return [rates.character_error_rate(language)]
+        return [rate(language) for rate in _RATES]
     if row.task in {"SQQA", "SF", "SAC", "Story"}:
         said = [str(q.clip.facts.get("text", "")) for q in questions]
         least = STORY_WORDS if row.task == "Story" else 1
@@ -228,6 +228,7 @@ def _metrics(
     return list(_FIXED[row.task]())
 
 
+_RATES: Final = (rates.word_error_rate, rates.character_error_rate)
 _LABELLED: Final[dict[str, Callable[[Facts], Sequence[str]]]] = {
     "ER": _REFERENCES["ER"],
     "SV": lambda _: ("yes", "no"),

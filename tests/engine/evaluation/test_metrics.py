@@ -51,6 +51,13 @@ def test_character_errors_are_jiwers():
     assert score.value == pytest.approx(100 * jiwer.cer(plain, heard))
 
 
+def test_characters_of_english_are_counted_in_the_words_that_wer_counts():
+    """Whisper writes Mr. for MISTER: no error in either."""
+    spoken, heard = [("MISTER BROWN",)], ["Mr. Brown"]
+    assert measure(rates.character_error_rate("en"), spoken, heard).value == 0
+    assert measure(rates.word_error_rate("en"), spoken, heard).value == 0
+
+
 def test_english_is_normalised_as_whispers_authors_do():
     score = measure(
         rates.word_error_rate(),
