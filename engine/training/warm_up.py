@@ -47,8 +47,8 @@ class WarmUpConfig:
     seed: int = 0
     batch_frames: int = 2_500
     """In a batch, padding included: 50 s."""
-    peak_lr: float = 1e-3
-    rising_steps: int = 400
+    peak_lr: float = 5e-4
+    rising_steps: int = 200
     """Until the peak; from there the rate falls with the root of the steps."""
     weight_decay: float = 0.01
     max_norm: float = 1.0
