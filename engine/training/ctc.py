@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BLANK = 0
-SHARPNESS = 20.0  # what similarities, -1 to 1, are multiplied by at first
+SHARPNESS = 64.0  # of similarities, -1 to 1, at first; with 20 none could be sure
 
 
 class Rows:
