@@ -63,5 +63,5 @@ $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.server
 	@echo "== installing the tools of tests and measurements: about 150 MB"
-	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,captions,data,dev]'
+	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,captions,data,train,dev]'
 	@touch $@

@@ -31,7 +31,6 @@ loaded = sorted({forbidden} & sys.modules.keys())
 sys.exit(f"exit code {{code}}, imported {{loaded}}" if code or loaded else 0)
 """
 USED_BY_OTHERS = {
-    "accelerate": "transformers, to read GGUF",
     "import-linter": "make lint",
     "mypy": "make types",
     "pytest-asyncio": "pytest",
