@@ -374,5 +374,5 @@ class Client:
 
 
 def _raise_if_fatal(event: ServerEvent) -> None:
-    if isinstance(event, Error) and event.segment is None:
+    if isinstance(event, Error) and event.ends_session:
         raise ServerError(event.code, event.message)

@@ -127,6 +127,9 @@ class Receipts:
         self._session = ""
         self._seq = 0
         self._finals: dict[str, int] = {}
+        """The last segment of each task that has its final, or an error instead."""
+        self._ends: dict[str, int] = {}
+        """Where the last final of each task ended, in samples at 16 kHz."""
 
     def begin(self, started: Started) -> None:
         """Take the first event of a connection."""
@@ -141,18 +144,21 @@ class Receipts:
 
         A final may come again under another `seq`: a server that does not know the
         session hears again what was not settled, though one of several tasks may
-        have had its final.
+        have had its final.  It may also cut the audio into other segments, so where a
+        final ends, and not its number, tells whether it is news.
         """
         if event.seq <= self._seq:
             return False
         self._seq = event.seq
         if isinstance(event, Final):
-            if event.segment <= self._finals.get(event.task, 0):
+            if event.end <= self._ends.get(event.task, 0):
                 return False
+            self._ends[event.task] = event.end
             self._finals[event.task] = event.segment
         elif isinstance(event, Error) and event.segment is not None:
-            for task, segment in self._finals.items():
-                self._finals[task] = max(segment, event.segment)
+            tasks = list(self._finals) if event.task is None else [event.task]
+            for task in tasks:
+                self._finals[task] = max(self._finals.get(task, 0), event.segment)
         return True
 
     def resume(self, settled: int) -> Resume:

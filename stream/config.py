@@ -51,8 +51,11 @@ class LimitsConfig:
     max_backlog_s: float = 30.0
     """Un-encoded audio of a session: from there on reading waits; at twice that the
     connection ends."""
+    max_questions: int = 8
+    """Open questions of a session; the next one is refused."""
     max_wait_s: float = 3.0
-    """How long work may wait for the engine before new sessions are refused."""
+    """How long work may wait for the engine before new sessions, and new questions, are
+    refused."""
     start_timeout_s: float = 10.0
     """From the handshake to `start`."""
     ping_interval_s: float = 20.0

@@ -45,13 +45,18 @@ class Start:
     channels: int = 1
     """Interleaved; they are mixed to one."""
     tasks: tuple[str, ...] = ("transcribe",)
-    """What is asked about each segment, at once."""
+    """What is asked about each segment, at once.  With `audio_question`, what is said
+    in it is itself a question, about what was heard before it."""
     language: str | None = None
     """Code of the spoken language; null lets the model tell."""
     partials: bool = True
     """Whether to send hypotheses that may still change."""
     words: bool = False
     """Whether finals say where each word was spoken."""
+    opening_phrase: str | None = None
+    """A segment that begins with these words asks a question with those behind them."""
+    spoken_seconds: float = 10.0
+    """So much audio before a question that is spoken is what it is about."""
     resume: Resume | None = None
 
 
@@ -60,6 +65,35 @@ class Flush:
     """End the current segment now, without waiting for silence."""
 
     type: ClassVar[str] = "flush"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Ask a question about what was heard; answers to several come side by side."""
+
+    type: ClassVar[str] = "ask"
+    id: str
+    """The client's name for it; no other open question has it."""
+    text: str | None = None
+    """The question; or else,"""
+    task: str | None = None
+    """... the name of a task that a language model answers."""
+    about: str = "recent"
+    """`segment` (the current one, or if none goes on, the last), `last_segment` (the
+    last that has ended), or `recent` (all audio, voiced or not)."""
+    seconds: float = 10.0
+    """How much of the recent audio: at most 30."""
+    max_tokens: int = 200
+    temperature: float = 0.0
+    """0 takes the likeliest token; above, tokens are drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Want no answer, or no more of it."""
+
+    type: ClassVar[str] = "cancel"
+    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +118,8 @@ class Started:
     accepted: int
     """Send audio from here on."""
     settled: int
+    asked: int = 0
+    """How many `ask` of this session have arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +181,58 @@ class Final:
     language: str
     mode: str
     """`exact` or `streaming`: how its audio was encoded."""
+    source: str = "audio"
+    """What it was made from: `audio`, or the `transcript` of the segment."""
     words: tuple[Word, ...] = ()
     settled: int
     """All before this sample is done with; a client may forget its audio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerStarted:
+    """A question was understood; its answer is under way."""
+
+    type: ClassVar[str] = "answer_started"
+    seq: int
+    id: str
+    """The client's; for a question that was spoken, `spoken-` and its segment."""
+    question: str
+    """Its text, or its task."""
+    start: int
+    end: int
+    """Of the audio that it is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPartial:
+    """The answer so far; it only grows at its end."""
+
+    type: ClassVar[str] = "answer_partial"
+    seq: int
+    id: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to a question, for good."""
+
+    type: ClassVar[str] = "answer"
+    seq: int
+    id: str
+    text: str
+    finish: str
+    """`stop`, `length` (of `max_tokens`), `loop` (it repeated itself: cut), or
+    `cancelled`."""
+    source: str
+    """`audio` or `transcript`; empty if it was cancelled before it began."""
+    mode: str
+    """`exact` or `streaming`; likewise."""
+    start: int
+    end: int
+    """Of the audio that it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +247,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """All audio was heard and all finals were sent; the server closes."""
+    """All audio was heard, finals and answers were sent; the server closes."""
 
     type: ClassVar[str] = "ended"
     seq: int
@@ -172,18 +257,37 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
-    """Something went wrong; without a segment, the connection closes after it."""
+    """Something went wrong; unless it names what with, the connection closes."""
 
     type: ClassVar[str] = "error"
     seq: int
     code: str
     message: str
     segment: int | None = None
+    """It gets no finals; with a `task`, only that one is missing."""
+    task: str | None = None
+    question: str | None = None
+    """Id of a question that gets no answer, or of a `cancel` that names none."""
+
+    @property
+    def ends_session(self) -> bool:
+        """Whether it is the last event of the connection."""
+        return self.segment is None and self.question is None
 
 
-ClientEvent = Start | Flush | End
+ClientEvent = Start | Flush | Ask | Cancel | End
 ServerEvent = (
-    Started | SpeechStarted | Partial | SpeechEnded | Final | Progress | Ended | Error
+    Started
+    | SpeechStarted
+    | Partial
+    | SpeechEnded
+    | Final
+    | AnswerStarted
+    | AnswerPartial
+    | Answer
+    | Progress
+    | Ended
+    | Error
 )
 CLIENT_EVENTS: dict[str, type[ClientEvent]] = {
     cls.type: cls for cls in get_args(ClientEvent)

@@ -28,7 +28,7 @@ from stream.errors import (
     ShutdownError,
     StreamError,
 )
-from stream.events import Start, Started, full_task
+from stream.events import Ask, Cancel, Error, Start, Started, full_task
 from stream.jobs import Result
 from stream.metrics import Metrics
 from stream.resume import EventLog, ForgottenError, SessionStore
@@ -39,6 +39,13 @@ from stream.worker import SHOWN, Clock, Worker
 
 logger = logging.getLogger(__name__)
 
+MOST_STANDING = 32
+"""Replies that belong to finals and that a session waits for.  Beyond it reading
+waits, as it does for audio, since they are never dropped; at twice that the connection
+ends."""
+MOST_WAITING = 64
+"""Prompts, of all sessions, that the engine has not begun with; further questions are
+refused.  One may hold 30 s of audio, so 61 MB in all."""
 NAME_BYTES = 16  # of randomness in a session's name, which is what lets it be resumed
 
 
@@ -175,9 +182,11 @@ class Hub:
             request,
             info=self.engine.info,
             check=self.engine.check,
+            check_prompt=self.engine.check_prompt,
             detector=self._detector(),
             segmenter=segmenter or self.config.segmenter,
             max_s=self.config.limits.max_session_s,
+            max_questions=self.config.limits.max_questions,
         )
         stream = Stream(session, EventLog(session.seq), owner)
         if given_up := self._store.add(stream):
@@ -201,6 +210,22 @@ class Hub:
         stream.session.flush()
         self._drain(stream)
 
+    def ask(self, stream: Stream, ask: Ask) -> None:
+        """Take a question; under load it is refused, and the session goes on."""
+        refused = None
+        waited_s, waiting = self.wait_s, self._worker.num_waiting
+        if waited_s > self.config.limits.max_wait_s:
+            refused = OverloadedError(f"the engine is {waited_s:.1f} s behind")
+        elif waiting >= MOST_WAITING:
+            refused = OverloadedError(f"{waiting} questions wait already")
+        stream.session.ask(ask, refused=refused)
+        self._drain(stream)
+
+    def cancel(self, stream: Stream, cancel: Cancel) -> None:
+        """Want no more of an answer."""
+        stream.session.cancel(cancel)
+        self._drain(stream)
+
     def end(self, stream: Stream) -> None:
         """Hear no more."""
         stream.session.end()
@@ -220,9 +245,16 @@ class Hub:
         """Return how much audio of a stream the engine has not heard, in seconds."""
         return self._worker.backlog(stream.name) / SAMPLE_RATE
 
+    def load(self, stream: Stream) -> float:
+        """Return what the engine owes a stream, by its bound: 1 is full."""
+        return max(
+            self.backlog_s(stream) / self.config.limits.max_backlog_s,
+            self._worker.num_standing(stream.name) / MOST_STANDING,
+        )
+
     async def room(self, stream: Stream) -> None:
-        """Wait until the backlog of a stream is within its bound."""
-        while self.backlog_s(stream) > self.config.limits.max_backlog_s:
+        """Wait until what the engine owes a stream is within its bound."""
+        while self.load(stream) > 1:
             stream.progressed.clear()
             await stream.progressed.wait()
 
@@ -323,6 +355,8 @@ class Hub:
     def _drain(self, stream: Stream) -> None:
         session = stream.session
         for event in session.events():
+            if isinstance(event, Error) and event.question is not None:
+                self.metrics.questions_refused.labels(event.code).inc()
             stream.log.append(event)
             stream.changed.set()
         jobs = session.jobs()

@@ -6,6 +6,11 @@ The figures of segments, in seconds:
     final latency   decision that speech has ended ─▶ final
     real-time       computing time of a segment / its audio
 
+and of replies, those to questions and those that belong to finals:
+
+    first token     the question, or the decision that speech has ended ─▶ first token
+    speed           tokens after the first / the time they took
+
 It knows no clock and no user: whoever measures passes the figures.
 """
 
@@ -19,6 +24,7 @@ from prometheus_client import (
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 200.0)
 FACTORS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0)
 
 
@@ -67,6 +73,35 @@ class Metrics:
             "salmonn_final_latency_seconds",
             "From the end of a segment to its final",
             buckets=SECONDS,
+            registry=registry,
+        )
+        self.replies = Gauge(
+            "salmonn_replies", "Replies that are being generated", registry=registry
+        )
+        self.reply_ttft = Histogram(
+            "salmonn_reply_ttft_seconds",
+            "From a question, or the end of speech, to the first token of a reply",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.reply_speed = Histogram(
+            "salmonn_reply_tokens_per_second",
+            "How fast a reply was generated after its first token",
+            buckets=SPEEDS,
+            registry=registry,
+        )
+        self.reply_tokens = Counter(
+            "salmonn_reply_tokens", "Tokens of complete replies", registry=registry
+        )
+        self.reply_failures = Counter(
+            "salmonn_reply_failures",
+            "Replies that the engine could not give",
+            registry=registry,
+        )
+        self.questions_refused = Counter(
+            "salmonn_questions_refused",
+            "Questions that were answered with an error",
+            ["code"],
             registry=registry,
         )
         self.partials_dropped = Counter(

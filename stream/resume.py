@@ -2,7 +2,8 @@
 
 `EventLog` is both the outgoing queue of a connection and the memory for the next
 one: a writer asks for what comes `after` the last event that it sent.  A reader that
-is slow therefore misses partials that newer ones have replaced, and nothing else.
+is slow therefore misses partials, of texts and of answers, that newer ones have
+replaced, and nothing else.
 `SessionStore` keeps sessions for some time after their connection has gone.
 
 No socket and no clock: the time is an argument, in seconds.
@@ -12,7 +13,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from stream.events import Final, Partial, Progress, ServerEvent
+from stream.events import (
+    Answer,
+    AnswerPartial,
+    Error,
+    Final,
+    Partial,
+    Progress,
+    ServerEvent,
+)
 
 MOST_EVENTS = 1_024
 """Events; some ten minutes of talk.  When it is full the oldest is forgotten, and a
@@ -38,7 +47,7 @@ class EventLog:
         subject = _subject(event)
         if (replaced := self._latest.pop(subject, None)) is not None:
             self._events.pop(replaced, None)
-        if isinstance(event, Partial | Progress):
+        if isinstance(event, Partial | AnswerPartial | Progress):
             self._latest[subject] = event.seq
         self._events[event.seq] = event
         if len(self._events) > MOST_EVENTS:
@@ -66,6 +75,10 @@ def _subject(event: ServerEvent) -> Hashable:
     match event:
         case Partial(segment=segment, task=task) | Final(segment=segment, task=task):
             return segment, task
+        case Error(segment=int(segment), task=str(task)):
+            return segment, task
+        case AnswerPartial(id=name) | Answer(id=name) | Error(question=str(name)):
+            return Answer, name
         case Progress():
             return Progress
         case _:

@@ -1,34 +1,34 @@
-"""One conversation: audio goes in, jobs and events come out.
+"""One conversation: audio and questions go in, jobs and events come out.
 
 Sans-I/O: no socket, no clock, no thread, no engine, and no wire protocol.  After
 each call, drain `events()` (for the client) and `jobs()` (for the engine).
 
-    start ─▶ push, flush … ─▶ end ─▶ (finals) ─▶ Ended
-                 │             │
-                 └── fail ─────┴──▶ Error
+    start ─▶ push, flush, ask, cancel … ─▶ end ─▶ (finals, answers) ─▶ Ended
+                 │                          │
+                 └── fail ──────────────────┴──▶ Error
+
+What a segment is asked by itself is told as its finals; a question of the client, or
+one that is spoken, has an answer (stream/questions.py).
 
 `accepted` is how far the audio of the client has arrived, in its own samples;
 `settled` is how far it is done with: no speech before it is without its final.
 A conversation that continues one of another process begins at that one's `settled`.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from engine.api import EngineInfo, UtteranceOptions
-from engine.errors import EngineError
+from engine.api import EngineInfo
 from stream.answers import PendingSegment
+from stream.asker import Asker
 from stream.audio import SAMPLE_RATE, Frame, PcmFormat, PcmReader
-from stream.errors import (
-    LimitError,
-    ProtocolError,
-    StreamError,
-    UnsupportedRequestError,
-)
+from stream.errors import LimitError, ProtocolError, StreamError
 from stream.events import (
     PROTOCOL_VERSION,
+    Ask,
+    Cancel,
     Ended,
     Error,
+    Final,
     Progress,
     ServerEvent,
     SpeechEnded,
@@ -37,15 +37,19 @@ from stream.events import (
     Started,
 )
 from stream.jobs import (
+    Failed,
     Finished,
     HearAudio,
     Heard,
     Job,
     MakeFinal,
     OpenUtterance,
+    ReleaseKept,
     Result,
+    SegmentJob,
     TryFinal,
 )
+from stream.questions import CheckPrompt
 from stream.segmenter import (
     SegmentAudio,
     SegmentEnded,
@@ -56,9 +60,7 @@ from stream.segmenter import (
     SegmentStarted,
 )
 from stream.vad import VoiceDetector
-
-Check = Callable[[UtteranceOptions], None]
-"""Raises `UnsupportedError` if the engine does not serve the options."""
+from stream.wishes import Check, read_wishes
 
 
 class Session:
@@ -71,9 +73,11 @@ class Session:
         *,
         info: EngineInfo,
         check: Check,
+        check_prompt: CheckPrompt,
         detector: VoiceDetector,
         segmenter: SegmenterConfig,
         max_s: float,
+        max_questions: int,
     ) -> None:
         """Begin a conversation.
 
@@ -83,9 +87,11 @@ class Session:
                 where the client says that the other one was settled.
             info: What the engine can do.
             check: Refuses options that the engine does not serve.
+            check_prompt: Refuses prompts that the engine does not answer.
             detector: Tells voiced frames from others; not shared.
             segmenter: Where segments begin and end.
             max_s: The longest stream, in seconds of audio.
+            max_questions: Open at once; the next one is refused.
 
         Raises:
             AudioFormatError: If the declared format is not one we know.
@@ -93,18 +99,8 @@ class Session:
             UnsupportedRequestError: If the version, a task or the language is not
                 served.
         """
-        if request.version != PROTOCOL_VERSION:
-            raise UnsupportedRequestError(
-                f"version is {request.version}; this server speaks {PROTOCOL_VERSION}"
-            )
-        _check_ranges(request)
-        self._options = UtteranceOptions(
-            tasks=request.tasks, language=request.language, words=request.words
-        )
-        try:
-            check(self._options)
-        except EngineError as exc:
-            raise UnsupportedRequestError(str(exc)) from exc
+        self._wishes = read_wishes(request, info, check)
+        self._options = self._wishes.options
         pcm_format = PcmFormat(
             rate=request.rate, encoding=request.encoding, channels=request.channels
         )
@@ -118,12 +114,23 @@ class Session:
         self._segmenter, self._max_s = Segmenter(segmenter), max_s
         self._segments_before = resume.segment if resume else 0
         self.seq = resume.seq if resume else 0
+        self.asked = 0
+        """How many `ask` have arrived."""
         self._pending: dict[int, PendingSegment] = {}
         self._events: list[ServerEvent] = []
         self._jobs: list[Job] = []
         self._ending = self._flushed = False
         self._last_word: StreamError | None = None
         self.is_over = False
+        self._asker = Asker(
+            self._wishes,
+            info=info,
+            check=check_prompt,
+            most=max_questions,
+            offset=self._offset,
+            say=self._say,
+            want=self._add,
+        )
 
     @property
     def accepted(self) -> int:
@@ -142,10 +149,11 @@ class Session:
             version=PROTOCOL_VERSION,
             session=self.name,
             model=self._info.model,
-            tasks=self._options.tasks,
+            tasks=self._wishes.tasks,
             resumed=resumed,
             accepted=self.accepted,
             settled=self.settled,
+            asked=self.asked,
         )
 
     def push(self, data: bytes) -> None:
@@ -174,8 +182,27 @@ class Session:
             self._follow(self._segmenter.flush())
             self._settle()
 
+    def ask(self, ask: Ask, *, refused: StreamError | None = None) -> None:
+        """Take a question; if something is wrong with it, that is told in its place.
+
+        Args:
+            ask: The question.
+            refused: Why it is not answered, whatever it is.
+        """
+        self.asked += 1
+        if not self.is_over:
+            if self._ending and refused is None:
+                refused = ProtocolError("ask: it came after end")
+            self._asker.ask(ask, refused=refused)
+
+    def cancel(self, cancel: Cancel) -> None:
+        """Want no more of an answer; if there is no such question, that is told."""
+        if not self.is_over:
+            self._asker.cancel(cancel)
+            self._settle()
+
     def end(self, because: StreamError | None = None) -> None:
-        """Hear no more; once all finals are out, say `Ended`, or why it was ended."""
+        """Hear no more; once all is answered, say `Ended`, or why it was ended."""
         if self._ending:
             return
         self._ending, self._last_word = True, because
@@ -191,26 +218,25 @@ class Session:
             self._say(Error(seq=0, code=error.code, message=str(error)))
 
     def deliver(self, result: Result) -> None:
-        """Take what the engine answered about a segment."""
-        segment = self._pending.get(result.segment)
-        if segment is None or self.is_over:
+        """Take what the engine answered about a segment, or to a prompt."""
+        if self.is_over:
             return
-        if isinstance(result, Heard):
-            for partial in segment.partials(result):
-                self._say(partial)
-            return
-        segment.outcome = result
-        if isinstance(result, Finished):
-            self._remember_language(result)
+        match result:
+            case Heard(segment=number):
+                if segment := self._pending.get(number):
+                    self._say(*segment.partials(result))
+            case Finished(segment=number):
+                if segment := self._pending.get(number):
+                    segment.outcome = result
+                    self._remember_language(result)
+                    self._asker.finish(segment, result)
+            case Failed(segment=number):
+                if segment := self._pending.get(number):
+                    segment.outcome = result
+                self._asker.fail_segment(result)
+            case _:
+                self._asker.deliver(result)
         self._settle()
-
-    def _remember_language(self, finished: Finished) -> None:
-        """Let the next segments begin with the language of one that had words."""
-        for hypothesis in finished.hypotheses:
-            if hypothesis.text:
-                self._options = replace(
-                    self._options, likely_language=hypothesis.language
-                )
 
     def events(self) -> list[ServerEvent]:
         """Return what the client is to be told, and forget it."""
@@ -222,8 +248,17 @@ class Session:
         jobs, self._jobs = self._jobs, []
         return jobs
 
+    def _remember_language(self, finished: Finished) -> None:
+        """Let the next segments begin with the language of one that had words."""
+        for hypothesis in finished.hypotheses:
+            if hypothesis.text:
+                self._options = replace(
+                    self._options, likely_language=hypothesis.language
+                )
+
     def _hear(self, frames: list[Frame]) -> None:
         for frame in frames:
+            self._asker.hear(frame)
             voiced = self._detector.is_voiced(frame)
             self._follow(self._segmenter.push(frame, voiced=voiced))
 
@@ -233,48 +268,60 @@ class Session:
             number = self._segments_before + event.segment
             match event:
                 case SegmentStarted(start=start):
-                    segment = PendingSegment(number, self._offset + start)
-                    self._pending[number] = segment
-                    self._say(SpeechStarted(seq=0, segment=number, start=segment.start))
-                    self._jobs.append(
-                        OpenUtterance(number, self._options, self.request.partials)
-                    )
+                    self._begin(number, start)
                 case SegmentAudio(frame=frame):
-                    self._ask(number, HearAudio(number, frame.pcm))
+                    self._want(number, HearAudio(number, frame.pcm))
                 case SegmentPaused():
-                    self._ask(number, TryFinal(number))
+                    self._want(number, TryFinal(number))
                 case SegmentEnded(end=end):
-                    self._pending[number].end = self._offset + end
-                    self._say(
-                        SpeechEnded(seq=0, segment=number, end=self._offset + end)
-                    )
-                    self._ask(number, MakeFinal(number))
+                    segment = self._pending[number]
+                    segment.end = end = self._offset + end
+                    self._say(SpeechEnded(seq=0, segment=number, end=end))
+                    self._want(number, MakeFinal(number))
+                    self._asker.end_segment(segment)
 
-    def _ask(self, number: int, job: Job) -> None:
-        """Ask the engine, unless it has failed on this segment."""
+    def _begin(self, number: int, start: int) -> None:
+        wishes, start = self._wishes, self._offset + start
+        segment = PendingSegment(number, start, untold=list(wishes.tasks))
+        self._pending[number] = segment
+        self._asker.begin_segment(segment)
+        self._say(SpeechStarted(seq=0, segment=number, start=start))
+        self._jobs.append(
+            OpenUtterance(number, self._options, wishes.hears_partials, wishes.keep)
+        )
+
+    def _want(self, number: int, job: SegmentJob) -> None:
+        """Want something of the engine, unless it has failed on this segment."""
         if self._pending[number].outcome is None:
             self._jobs.append(job)
 
+    def _add(self, job: Job) -> None:
+        self._jobs.append(job)
+
     def _settle(self) -> None:
         """Tell the finals that are next in order; move `settled` behind them."""
-        while self._pending:
-            segment = next(iter(self._pending.values()))
-            if not segment.is_answered:
-                break
-            del self._pending[segment.number]
+        blocked: set[str] = set()
+        for segment in list(self._pending.values()):
+            told = segment.tell(blocked)
+            blocked.update(segment.untold)
             before = self._settled
-            self._move()
-            for event in segment.finals(
-                self._options.tasks, before=before, after=self._settled
-            ):
+            if told and not segment.untold:
+                del self._pending[segment.number]
+                self._move()
+            for event in told:
+                settled = self._settled if event is told[-1] else before
+                if isinstance(event, Final):
+                    event = replace(event, settled=settled)
                 self._say(event)
         self._move()
-        if self._flushed and not self._pending and not self.is_over:
-            if self._last_word:
-                self.fail(self._last_word)
-                return
-            self.is_over = True
-            self._say(Ended(seq=0, accepted=self.accepted, settled=self.settled))
+        if not self._flushed or self._pending or self._asker.num_open or self.is_over:
+            return
+        self._jobs.append(ReleaseKept())
+        if self._last_word:
+            self.fail(self._last_word)
+            return
+        self.is_over = True
+        self._say(Ended(seq=0, accepted=self.accepted, settled=self.settled))
 
     def _move(self) -> None:
         """Bring `settled` up to date; it never goes back."""
@@ -288,23 +335,7 @@ class Session:
         settled = position * self.request.rate // SAMPLE_RATE
         self._settled = max(self._settled, min(settled, self.accepted))
 
-    def _say(self, event: ServerEvent) -> None:
-        self.seq += 1
-        self._events.append(replace(event, seq=self.seq))
-
-
-def _check_ranges(request: Start) -> None:
-    """Refuse what no server could serve.
-
-    Raises:
-        ProtocolError: If a field is out of range.
-    """
-    if not request.tasks or len(set(request.tasks)) != len(request.tasks):
-        raise ProtocolError("start: tasks must name at least one, and none twice")
-    if resume := request.resume:
-        for name in ("seq", "settled", "segment"):
-            if not 0 <= getattr(resume, name) < 2**53:  # exact in any JSON reader
-                raise ProtocolError(
-                    f"start: resume.{name} is {getattr(resume, name)}; "
-                    "it must be 0 to 2**53"
-                )
+    def _say(self, *events: ServerEvent) -> None:
+        for event in events:
+            self.seq += 1
+            self._events.append(replace(event, seq=self.seq))

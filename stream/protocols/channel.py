@@ -85,7 +85,7 @@ class Channel:
             raise LeftError from exc
 
     async def hold(self, stream: Stream, *, reads_on: bool) -> None:
-        """Wait while the stream's backlog is over its bound, so that TCP slows it.
+        """Wait while the engine owes the stream too much, so that TCP slows it.
 
         No pong is read while we wait with messages at hand, so all waits between
         two moments at which reading goes on take half the ping timeout at most.
@@ -95,7 +95,7 @@ class Channel:
             reads_on: Whether reading has gone on since its last message.
 
         Raises:
-            OverloadedError: If the backlog is far over its bound all the same.
+            OverloadedError: If it is far over the bound all the same.
         """
         if reads_on:
             self._held_s = 0.0
@@ -107,5 +107,5 @@ class Channel:
         except TimeoutError:
             pass
         self._held_s += loop.time() - began
-        if self._hub.backlog_s(stream) > 2 * self._limits.max_backlog_s:
+        if self._hub.load(stream) > 2:
             raise OverloadedError("the engine does not keep up with this session")

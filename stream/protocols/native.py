@@ -21,6 +21,8 @@ from stream.errors import (
     StreamError,
 )
 from stream.events import (
+    Ask,
+    Cancel,
     End,
     Error,
     Flush,
@@ -148,6 +150,10 @@ class NativeConnection:
         match decode_client(message["text"]):
             case Flush():
                 self._hub.flush(stream)
+            case Ask() as ask:
+                self._hub.ask(stream, ask)
+            case Cancel() as cancel:
+                self._hub.cancel(stream, cancel)
             case End():
                 self._hub.end(stream)
             case Start():
@@ -170,7 +176,7 @@ class NativeConnection:
             for event in events:
                 await self._send(event)
                 seq = event.seq
-                if isinstance(event, Error) and event.segment is None:
+                if isinstance(event, Error) and event.ends_session:
                     close_code = CLOSE_CODES[event.code]
                     self._hub.metrics.refused.labels(event.code).inc()
             if stream.session.is_over and seq == stream.session.seq:

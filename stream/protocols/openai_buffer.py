@@ -197,7 +197,7 @@ class InputAudioBuffer:
         for hearing in self._hearings:
             for event in hearing.stream.log.after(hearing.seq):
                 hearing.seq = event.seq
-                if isinstance(event, Error) and event.segment is None:
+                if isinstance(event, Error) and event.ends_session:
                     self.ended_by = event
                 elif isinstance(event, Ended):
                     hearing.is_over = True

@@ -159,14 +159,20 @@ def started(*, resumed: bool = False, seq: int = 1) -> Started:
     )
 
 
-def final(seq: int, segment: int, task: str = "transcribe", settled: int = 0) -> Final:
+def final(
+    seq: int,
+    segment: int,
+    task: str = "transcribe",
+    settled: int = 0,
+    end: int | None = None,
+) -> Final:
     return Final(
         seq=seq,
         segment=segment,
         task=task,
         text="",
         start=0,
-        end=1,
+        end=segment if end is None else end,
         language="en",
         mode="exact",
         settled=settled,
@@ -234,6 +240,30 @@ def test_a_segment_that_failed_counts_as_answered():
 )
 def test_what_each_event_settles(event, settled):
     assert settled_by(event) == settled
+
+
+def test_finals_of_audio_that_another_server_cuts_otherwise_are_told_by_their_ends():
+    receipts = begun()
+    receipts.is_new(final(2, 1, end=100))
+    receipts.is_new(final(3, 2, end=200))
+    # The first segment was heard again, as two; then the second.
+    again = [final(4, 1, end=50), final(5, 2, end=100), final(6, 3, end=200)]
+    assert not any(receipts.is_new(event) for event in again)
+    assert receipts.is_new(final(7, 4, end=300))
+    # They were joined: what lies behind the last end is not lost.
+    assert receipts.is_new(final(8, 4, end=350))
+
+
+def test_a_task_that_failed_on_a_segment_is_complete_and_others_are_not():
+    receipts = begun()
+    for task in ("transcribe", "translate:en"):
+        receipts.is_new(final(2 if task == "transcribe" else 3, 1, task))
+    receipts.is_new(
+        Error(seq=4, code="engine", message="", segment=2, task="translate:en")
+    )
+    assert receipts.resume(0).segment == 1
+    receipts.is_new(final(5, 2, "transcribe"))
+    assert receipts.resume(0).segment == 2
 
 
 @given(segments=st.lists(st.integers(1, 5), max_size=20))

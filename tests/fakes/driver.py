@@ -1,9 +1,9 @@
 """A session with an engine beside it, driven step by step: no thread, no clock."""
 
-from engine.api import UtteranceOptions
-from stream.audio import to_float
+from stream.book import JobBook
 from stream.events import Start
-from stream.jobs import Action, Finished, Heard, JobBook
+from stream.jobs import Work
+from stream.runner import Runner
 from stream.segmenter import SegmenterConfig
 from stream.session import Session
 from tests.fakes.engine import AnySound, ScriptedEngine
@@ -23,27 +23,32 @@ SEGMENTER = SegmenterConfig(
 """Short, so that a test's audio is short."""
 
 
-def open_session(request=None, *, name="session", engine=None, max_s=3600.0):
+def open_session(
+    request=None, *, name="session", engine=None, max_s=3600.0, max_questions=8
+):
     engine = engine or ScriptedEngine()
     return Session(
         name,
         request or Start(),
         info=engine.info,
         check=engine.check,
+        check_prompt=engine.check_prompt,
         detector=AnySound(),
         segmenter=SEGMENTER,
         max_s=max_s,
+        max_questions=max_questions,
     )
 
 
 class Desk:
     """Does what a session asks for, when it is told to."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, engine=None) -> None:
         self.session = session
+        self.engine = engine or ScriptedEngine()
+        self.done: list[Work] = []
         self._book = JobBook()
-        self._engine = ScriptedEngine()
-        self._utterances = {}
+        self._runner = Runner(self.engine)
 
     def take_jobs(self) -> None:
         self._book.add(self.session.name, self.session.jobs(), 0.0)
@@ -54,16 +59,11 @@ class Desk:
         work = self._book.take(0.0)
         if work is None:
             return False
-        utterance = self._utterances.get(work.segment)
-        if utterance is None:
-            utterance = self._engine.open(work.options or UtteranceOptions())
-            self._utterances[work.segment] = utterance
-        utterance.push(to_float(work.pcm))
-        if work.action is Action.PARTIAL:
-            hypotheses = tuple(utterance.partial())
-            self.session.deliver(Heard(work.segment, hypotheses, work.heard))
-        elif work.action is Action.FINAL:
-            self.session.deliver(Finished(work.segment, tuple(utterance.final())))
+        self.done.append(work)
+        for name, result in self._runner.run(work):
+            self._book.note(name, result)
+            if result is not None:
+                self.session.deliver(result)
         return True
 
     def run(self) -> None:

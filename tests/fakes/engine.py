@@ -27,7 +27,7 @@ from engine.api import (
 )
 from engine.errors import EngineError, TooLongError, UnsupportedError
 from stream.audio import Frame
-from stream.jobs import BLOCK
+from stream.utterances import BLOCK
 
 FULL_SCALE = 32_768
 UNKNOWN = 13
@@ -78,6 +78,8 @@ class ScriptedEngine:
         self.num_open = 0
         self.num_replies = 0
         """Replies that are not closed."""
+        self.refuses = ""
+        """A word: a prompt that has it is no prompt that it can go on with."""
         self.num_pushes = 0
         self.batches: list[int] = []
         """How many replies each call of `generate` went on with."""
@@ -101,6 +103,8 @@ class ScriptedEngine:
         known = self.info.prompted_tasks
         if prompt.task is not None and prompt.task not in known:
             raise UnsupportedError("prompt", prompt.task, known)
+        if prompt.task is None and not self.info.answers_questions:
+            raise UnsupportedError("prompt", prompt.text, known)
 
     def generate(self, replies: Sequence[Reply]) -> None:
         self.work()
@@ -154,6 +158,9 @@ class ScriptedUtterance:
 
     def ask(self, prompt: Prompt) -> Reply:
         self._engine.check_prompt(prompt)
+        asked = prompt.task or prompt.text
+        if self._engine.refuses and self._engine.refuses in asked:
+            raise EngineError(f"cannot go on with {asked!r}")
         return ScriptedReply(self._engine, prompt, self._words(len(self._values)))
 
     def close(self) -> None:

@@ -17,6 +17,8 @@ from stream.events import (
     encode,
 )
 
+st.register_type_strategy(float, st.floats(allow_nan=False))  # nan is not itself
+
 
 @pytest.mark.parametrize("kind", CLIENT_EVENTS.values(), ids=lambda kind: kind.type)
 @given(data=st.data())
@@ -37,12 +39,12 @@ def test_any_text_is_an_event_or_one_clear_error(text):
     for decode in (decode_client, decode_server):
         with pytest.raises(ProtocolError, match=r"^(not JSON|not a JSON object): "):
             decode(json.dumps(text))
-        with pytest.raises(ProtocolError, match="expected start or flush or end"):
+        with pytest.raises(ProtocolError, match="expected start or flush or ask or"):
             decode_client(json.dumps({"type": text + "?"}))
 
 
 @pytest.mark.parametrize("name", [declared.name for declared in fields(Start)], ids=str)
-@pytest.mark.parametrize("value", [[None], 1.5, {}], ids=repr)
+@pytest.mark.parametrize("value", [[None], [1.5], {}], ids=repr)
 def test_a_field_of_the_wrong_type_is_named(name, value):
     with pytest.raises(ProtocolError, match=rf"^start: (missing key )?{name}"):
         decode_client(json.dumps({"type": "start", name: value}))

@@ -9,6 +9,9 @@ from stream.audio import ENCODINGS
 from stream.config import LimitsConfig
 from stream.errors import StreamError
 from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Resume
+from stream.hub import MOST_STANDING, MOST_WAITING
+from stream.questions import MAX_ID, MAX_TEXT, MAX_TOKENS
+from stream.recent import MAX_SECONDS
 from stream.resume import MOST_EVENTS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
@@ -45,6 +48,13 @@ def test_the_limits_are_those_of_the_code():
         f"| audio in a session | {limits.max_session_s / 3600:g} h |",
         f"not heard | {limits.max_backlog_s:g} s | reading waits; "
         f"at {2 * limits.max_backlog_s:g} s",
+        f"| {MOST_STANDING} | reading waits; at {2 * MOST_STANDING} `overloaded` |",
+        f"| open questions of a session | {limits.max_questions} |",
+        f"that the model has not begun with | {MOST_WAITING} |",
+        f"up to {MAX_TEXT:,} characters".replace(",", " "),
+        f"| 1 to {MAX_TOKENS:,} |".replace(",", " "),
+        f"1 to {MAX_ID} characters",
+        f"above 0, at most {MAX_SECONDS}, and no more",
         f"| {MOST_EVENTS:,} after partials".replace(",", " "),
         f"| a client that reads nothing | {limits.send_timeout_s:g} s |",
         f"| a session without a connection | {limits.resume_s:g} s |",

@@ -7,20 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.api import UtteranceOptions
+from stream.book import JobBook
 from stream.jobs import (
-    BLOCK,
-    EARLY,
-    EARLY_STEP,
-    SLICE,
     Action,
+    Failed,
     HearAudio,
+    Hearing,
     Job,
-    JobBook,
     MakeFinal,
     OpenUtterance,
     TryFinal,
-    Work,
 )
+from stream.utterances import BLOCK, EARLY, EARLY_STEP, SLICE
 
 OPTIONS = UtteranceOptions()
 
@@ -197,7 +195,7 @@ def test_a_segment_that_failed_is_closed_and_the_session_goes_on():
     book = JobBook()
     book.add("a", [*begin(1, BLOCK), TryFinal(1)], 0.0)
     book.take(0.0)
-    book.drop("a", 1)
+    book.note("a", Failed(1, "engine", "no"))
     book.add("a", begin(2, BLOCK), 0.0)
     assert drain(book) == [("a", 1, Action.CLOSE, 0), ("a", 2, Action.PARTIAL, BLOCK)]
 
@@ -205,7 +203,7 @@ def test_a_segment_that_failed_is_closed_and_the_session_goes_on():
 def test_cancelling_a_session_nobody_knows_does_nothing():
     book = JobBook()
     book.cancel("a")
-    book.drop("a", 1)
+    book.note("a", Failed(1, "engine", "no"))
     assert book.take(0.0) is None
 
 
@@ -240,7 +238,7 @@ def test_every_sample_is_handed_out_once_and_every_final_is_made(conversations, 
     while work := book.take(0.0):
         done.append(work)
     heard: dict[tuple[str, int], int] = defaultdict(int)
-    finals: list[Work] = []
+    finals: list[Hearing] = []
     for work in done:
         assert (work.session, work.segment) not in {
             (final.session, final.segment) for final in finals

@@ -1,0 +1,247 @@
+"""What the engine is asked in words in one session, and who gets the replies.
+
+    a task that is prompted    at the end of each segment     ─▶ its final
+    a question of the client   at any time                    ─▶ its answer
+    a question that is spoken  at the end of its segment      ─▶ its answer, or a final
+
+No I/O.  It knows what was heard last and which segment ended last; what goes on and
+what is told of finals, the session knows.
+"""
+
+import itertools
+from collections.abc import Callable
+
+from engine.api import EngineInfo, Finish, Prompt, by_task
+from stream.answers import PendingSegment
+from stream.audio import SAMPLE_RATE, Frame
+from stream.errors import ProtocolError, StreamError
+from stream.events import Ask, Cancel, ServerEvent
+from stream.jobs import (
+    Answered,
+    AskPrompt,
+    CancelReply,
+    Failed,
+    Finished,
+    Job,
+    ReplyFailed,
+    ReplyResult,
+)
+from stream.questions import (
+    MAX_TEXT,
+    SPOKEN,
+    CheckPrompt,
+    Passage,
+    Questions,
+    after_phrase,
+    refusal,
+)
+from stream.recent import RecentAudio
+from stream.wishes import AUDIO_QUESTION, TRANSCRIBE, Wishes
+
+
+class Asker:
+    """Asks, and passes on what is answered."""
+
+    def __init__(
+        self,
+        wishes: Wishes,
+        *,
+        info: EngineInfo,
+        check: CheckPrompt,
+        most: int,
+        offset: int,
+        say: Callable[..., None],
+        want: Callable[[Job], None],
+    ) -> None:
+        """Begin with nothing heard.
+
+        Args:
+            wishes: What is asked of each segment.
+            info: What the engine can do.
+            check: Refuses prompts that the engine does not answer.
+            most: Questions that are open at once; the next one is refused.
+            offset: Position in the stream of the first frame's first sample.
+            say: Takes events, for the client.
+            want: Takes a job, for the engine.
+        """
+        self._wishes, self._offset = wishes, offset
+        self._say, self._want = say, want
+        self._most_s = info.max_samples / SAMPLE_RATE
+        self._questions = Questions(check=check, most=most)
+        self._recent = RecentAudio()
+        self._current: PendingSegment | None = None
+        self._last: Passage | None = None
+        """The last segment that ended, unless the engine failed on it."""
+        self._called: Passage | None = None
+        """What was heard before the opening phrase, if only that was said."""
+        self._standing: dict[int, tuple[PendingSegment, str]] = {}
+        """Segment and task of each reply that will be a final."""
+        self._numbers = itertools.count(1)
+        self._language = wishes.options.language
+
+    @property
+    def num_open(self) -> int:
+        """How many questions have no answer yet."""
+        return len(self._questions)
+
+    def hear(self, frame: Frame) -> None:
+        """Take the next frame, voiced or not."""
+        if self._wishes.keep:
+            self._recent.push(frame)
+
+    def begin_segment(self, segment: PendingSegment) -> None:
+        """Note that a segment has begun."""
+        self._current = segment
+        if self._wishes.may_ask:
+            until = segment.start - self._offset
+            segment.before = self._heard(self._wishes.spoken_seconds, until=until)
+
+    def end_segment(self, segment: PendingSegment) -> None:
+        """Note that a segment has ended."""
+        self._current = None
+        self._last = segment.passage if segment.outcome is None else None
+
+    def fail_segment(self, failed: Failed) -> None:
+        """Note that the engine failed on a segment; tell what is not answered now."""
+        if self._current is not None and self._current.number == failed.segment:
+            self._current = None
+        if self._last is not None and self._last.segment == failed.segment:
+            self._last = None
+        for error in self._questions.fail_segment(failed):
+            self._say(error)
+
+    def finish(self, segment: PendingSegment, finished: Finished) -> None:
+        """Ask what is asked of each segment at its end, and what was asked in it."""
+        spoken = next((h.language for h in finished.hypotheses if h.text), None)
+        self._language = language = spoken or self._language
+        for task in self._wishes.options.prompted:
+            self._stand(segment, task, Prompt(task=task, language=language))
+        if not self._wishes.may_ask:
+            return
+        text = by_task(finished.hypotheses)[TRANSCRIBE].text.strip()[:MAX_TEXT]
+        if AUDIO_QUESTION in self._wishes.tasks:
+            if text:
+                prompt = Prompt(text=text, language=language)
+                self._stand(segment, AUDIO_QUESTION, prompt, about=segment.before)
+            else:
+                segment.reply(AUDIO_QUESTION, Answered(0, "", 0, Finish.STOP))
+        if self._wishes.opening_phrase is not None and text:
+            self._follow_phrase(self._wishes.opening_phrase, segment, text)
+
+    def ask(self, ask: Ask, *, refused: StreamError | None = None) -> None:
+        """Take a question of the client; tell what is wrong with it, if anything is.
+
+        Args:
+            ask: The question.
+            refused: Why it is not answered, whatever it is.
+        """
+        try:
+            if refused is not None:
+                raise refused
+            prompt = self._questions.check(ask, language=self._language)
+            self._open(ask, prompt, self._passage(ask))
+        except StreamError as exc:
+            self._say(refusal(ask.id, exc))
+
+    def cancel(self, cancel: Cancel) -> None:
+        """End a question of the client; tell so, or that there is none."""
+        try:
+            found = self._questions.cancel(cancel.id)
+        except StreamError as exc:
+            self._say(refusal(cancel.id, exc))
+            return
+        if found is not None:
+            reply, answer = found
+            self._want(CancelReply(reply))
+            self._say(answer)
+
+    def deliver(self, result: ReplyResult) -> None:
+        """Take what became of a prompt."""
+        event: ServerEvent | None
+        if result.reply not in self._standing:
+            event = self._questions.deliver(result)
+        else:
+            segment, task = self._standing[result.reply]
+            event = segment.reply(task, result)
+            if isinstance(result, Answered | ReplyFailed):
+                del self._standing[result.reply]
+            elif not self._wishes.partials:
+                event = None
+        if event is not None:
+            self._say(event)
+
+    def _heard(self, seconds: float, *, until: int | None = None) -> Passage:
+        start, pcm = self._recent.last(min(seconds, self._most_s), until=until)
+        start += self._offset
+        return Passage(start=start, end=start + len(pcm) // 2, pcm=pcm)
+
+    def _passage(self, ask: Ask) -> Passage:
+        """Return what a question is about.
+
+        Raises:
+            ProtocolError: If nothing of it was heard.
+        """
+        if ask.about == "recent":
+            if not self._recent.end:
+                raise ProtocolError("ask: nothing was heard yet")
+            return self._heard(ask.seconds)
+        if ask.about == "segment" and self._current is not None:
+            return self._current.passage
+        if self._last is None:
+            raise ProtocolError(
+                f"ask: about is {ask.about!r}, but there was none yet, "
+                "or the engine failed on it"
+            )
+        return self._last
+
+    def _open(self, ask: Ask, prompt: Prompt, passage: Passage) -> None:
+        reply = next(self._numbers)
+        self._questions.open(reply, ask, passage)
+        self._want(_job(reply, prompt, passage, standing=False))
+
+    def _stand(
+        self,
+        segment: PendingSegment,
+        task: str,
+        prompt: Prompt,
+        *,
+        about: Passage | None = None,
+    ) -> None:
+        """Ask a prompt whose reply will be a final: about its segment, or other audio.
+
+        Where there is no other audio, at the start of a stream, the segment it is.
+        """
+        reply = next(self._numbers)
+        self._standing[reply] = segment, task
+        passage = about if about is not None and about.pcm else segment.passage
+        self._want(_job(reply, prompt, passage, standing=True))
+
+    def _follow_phrase(self, phrase: str, segment: PendingSegment, text: str) -> None:
+        """Ask what stands behind the phrase; after it alone, what is said next."""
+        called, self._called = self._called, None
+        question = after_phrase(text, phrase)
+        if question == "":
+            self._called = segment.before
+            return
+        if question is None and called is None:
+            return
+        about = called if question is None else segment.before
+        if about is None or not about.pcm:
+            about = segment.passage
+        name = f"{SPOKEN}{segment.number}"
+        ask = Ask(id=name, text=question or text)
+        try:
+            prompt = self._questions.check(ask, language=self._language, spoken=True)
+            self._open(ask, prompt, about)
+        except StreamError as exc:
+            self._say(refusal(name, exc))
+
+
+def _job(reply: int, prompt: Prompt, passage: Passage, *, standing: bool) -> AskPrompt:
+    return AskPrompt(
+        reply=reply,
+        prompt=prompt,
+        segment=passage.segment,
+        pcm=passage.pcm,
+        standing=standing,
+    )
