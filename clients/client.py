@@ -1,4 +1,4 @@
-"""The Python client: audio in, typed events out, across dropped connections.
+"""The Python client: audio and questions in, typed events out.
 
     async with connect("ws://127.0.0.1:8765") as client:
         async with asyncio.TaskGroup() as tasks:
@@ -6,67 +6,19 @@
             async for event in client:
                 ...
 
-Read events while you send: the client holds a bounded number of each.  Knows the
-protocol; a socket is `clients.wire`'s, and what to send again `clients.replay`'s.
+    answer = await client.ask("What was that noise?")
+    async for piece in answer:
+        ...
+
+Read events while you send, and while you wait for answers: the client holds a bounded
+number of each.  What it does, `clients.conversation` knows.
 """
 
-import asyncio
-import logging
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
 
-from clients.errors import (
-    BrokenServerError,
-    ClientError,
-    DroppedError,
-    ServerError,
-    UnreachableError,
-)
-from clients.latency import SendTimes
-from clients.replay import Receipts, ReplayBuffer, settled_by
-from clients.retry import Retry, is_passing
-from clients.wire import OPEN_TIMEOUT_S, Wire, native_url
-from stream.audio import PcmFormat
-from stream.events import (
-    PROTOCOL_VERSION,
-    End,
-    Ended,
-    Error,
-    Resume,
-    ServerEvent,
-    Start,
-    Started,
-)
-
-logger = logging.getLogger(__name__)
-
-MAX_HELD_S = 120.0
-"""Audio that is kept until it is settled.  Several times the longest segment: only a
-long outage or a server far behind lets it fill, and then `send` waits for `settled` to
-move."""
-UNPACED_HELD_S = 45.0
-"""The same for audio that comes faster than it is spoken: more than the longest
-segment, else nothing would ever settle; less than what a server lets wait (60 s)."""
-MAX_ARRIVALS = 256
-"""Events that wait for their reader.  When it is full the client stops reading, and
-the server sees a slow reader."""
-MESSAGE_S, MESSAGE_BYTES = 0.1, 2**16
-"""The longest audio message: what waits is sent in pieces of this size."""
-GIVE_UP_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An event, and how late it came."""
-
-    event: ServerEvent
-    latency_s: float | None
-    """From sending the sample at the event's `end` to its arrival; None without one."""
+from clients.conversation import GIVE_UP_S, MAX_HELD_S, Client
+from clients.wire import native_url
+from stream.events import Start
 
 
 def connect(
@@ -79,11 +31,13 @@ def connect(
     channels: int = 1,
     partials: bool = True,
     words: bool = False,
+    opening_phrase: str | None = None,
+    spoken_seconds: float = 10.0,
     token: str | None = None,
     resume: bool = True,
     give_up_s: float = GIVE_UP_S,
     max_held_s: float = MAX_HELD_S,
-) -> "Client":
+) -> Client:
     """Return a client, to be entered with `async with`.
 
     Args:
@@ -95,6 +49,8 @@ def connect(
         channels: Interleaved; the server mixes them.
         partials: Whether hypotheses that may still change are wanted.
         words: Whether finals say where each word was spoken.
+        opening_phrase: Words with which a segment begins that asks a question.
+        spoken_seconds: How much audio before it a spoken question is about.
         token: Sent as a bearer token, if there is one.
         resume: Whether to go on over a new connection when one is lost.
         give_up_s: For how long a lost connection is tried again.
@@ -115,264 +71,10 @@ def connect(
             language=language,
             partials=partials,
             words=words,
+            opening_phrase=opening_phrase,
+            spoken_seconds=spoken_seconds,
         ),
         token=token,
         give_up_s=give_up_s if resume else None,
         max_held_s=max_held_s,
     )
-
-
-class Client:
-    """One session.  Entering it connects; leaving it closes, at once.
-
-    Any method raises the `ClientError` that ended the session.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        request: Start,
-        *,
-        token: str | None = None,
-        give_up_s: float | None = GIVE_UP_S,
-        max_held_s: float = MAX_HELD_S,
-    ) -> None:
-        form = PcmFormat(
-            rate=request.rate, encoding=request.encoding, channels=request.channels
-        )
-        self._url = url
-        self.request = request
-        self._token = token
-        self._retry = Retry(give_up_s) if give_up_s is not None else None
-        self._sample_bytes = form.sample_bytes
-        self._message_samples = min(
-            int(MESSAGE_S * request.rate), MESSAGE_BYTES // form.sample_bytes
-        )
-        self._replay = ReplayBuffer(
-            sample_bytes=form.sample_bytes,
-            max_samples=round(max_held_s * request.rate),
-        )
-        self._receipts = Receipts()
-        self._times = SendTimes(rate=request.rate)
-        self._arrivals: deque[Arrival] = deque()
-        self._changed = asyncio.Condition()  # guards all that follows, and the above
-        self._is_ending = False
-        self._is_over = False
-        self._failure: ClientError | None = None
-        self._runner: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        """Connect and begin the session.
-
-        Raises:
-            UnreachableError: If no server answers.
-            RefusedError: If the server turns the connection away.
-            ServerError: If it does not serve what is asked.
-        """
-        wire = await self._open(None)
-        self._runner = asyncio.create_task(self._run(wire))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._runner is not None, "left without having been entered"
-        self._runner.cancel()
-        await asyncio.wait([self._runner])
-        if not self._runner.cancelled():
-            self._runner.result()
-
-    async def send(self, pcm: bytes) -> None:
-        """Send whole samples; wait while too much of what was sent is unsettled.
-
-        It returns before the network has taken the audio: while a connection is being
-        replaced, speaking goes on.
-
-        Raises:
-            ValueError: If it is not whole samples, of all channels.
-        """
-        if len(pcm) % self._sample_bytes:
-            raise ValueError(
-                f"{len(pcm)} bytes are not whole samples of {self._sample_bytes}"
-            )
-        spoken_s = time.monotonic()
-        step = self._message_samples * self._sample_bytes
-        for first in range(0, len(pcm), step):
-            piece = pcm[first : first + step]
-            async with self._changed:
-                await self._wait_for_room(len(piece) // self._sample_bytes)
-                self._replay.append(piece)
-                self._times.add(self._replay.end, spoken_s)
-                self._changed.notify_all()
-
-    async def flush(self) -> None:
-        """End the current segment here, without waiting for silence."""
-        async with self._changed:
-            await self._wait_for_room(0)
-            self._replay.flush()
-            self._changed.notify_all()
-
-    async def end(self) -> None:
-        """Say that no more audio follows; the events end after the last final."""
-        async with self._changed:
-            self._is_ending = True
-            self._changed.notify_all()
-
-    async def __aiter__(self) -> AsyncIterator[ServerEvent]:
-        """Yield each event once; end after `ended`."""
-        async for arrival in self.arrivals():
-            yield arrival.event
-
-    async def arrivals(self) -> AsyncIterator[Arrival]:
-        """Yield each event once, with its latency; end after `ended`."""
-        while (arrival := await self._next()) is not None:
-            yield arrival
-
-    async def _next(self) -> Arrival | None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._arrivals or self._is_over)
-            if self._arrivals:
-                self._changed.notify_all()
-                return self._arrivals.popleft()
-            if self._failure is not None:
-                raise self._failure
-            return None
-
-    async def _wait_for_room(self, num_samples: int) -> None:
-        assert not self._is_ending, "audio after the end"
-        await self._changed.wait_for(
-            lambda: self._replay.room >= num_samples or self._is_over
-        )
-        if self._failure is not None:
-            raise self._failure
-        assert not self._is_over, "audio after leaving"
-
-    async def _run(self, wire: Wire) -> None:
-        """Converse, over one connection after another, until the session is over."""
-        try:
-            while (failure := await self._converse(wire)) is not None:
-                wire = await self._reconnect(failure)
-        except ClientError as exc:
-            self._failure = exc
-        finally:
-            async with self._changed:
-                self._is_over = True
-                self._changed.notify_all()
-
-    async def _converse(self, wire: Wire) -> ClientError | None:
-        """Use one connection to its end; return what broke it, None after `ended`."""
-        failure = None
-        async with wire, asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(self._write(wire))
-            try:
-                await self._read(wire)
-            except ClientError as exc:
-                failure = exc
-            writer.cancel()
-        return failure
-
-    async def _write(self, wire: Wire) -> None:
-        # The reader hears of a lost connection as well, after what the server said
-        # before it: that may be the reason.
-        with suppress(DroppedError):
-            await self._write_all(wire)
-
-    async def _write_all(self, wire: Wire) -> None:
-        while True:
-            async with self._changed:
-                await self._changed.wait_for(
-                    lambda: self._is_ending or not self._replay.is_sent
-                )
-                message = self._replay.take(self._message_samples)
-            if message is None:
-                await wire.send(End())
-                return
-            await wire.send(message)
-
-    async def _read(self, wire: Wire) -> None:
-        while True:
-            event = await wire.receive()
-            now_s = time.monotonic()
-            if isinstance(event, Started):
-                raise BrokenServerError("a second `started`")
-            _raise_if_fatal(event)
-            latency_s = self._times.latency_s(event, now_s)
-            self._settle(event)
-            if self._receipts.is_new(event):
-                if self._retry is not None:
-                    self._retry.reset()
-                await self._put(Arrival(event, latency_s))
-            if isinstance(event, Ended):
-                if not self._is_ending:
-                    raise BrokenServerError("`ended`, though audio may follow")
-                return
-
-    def _settle(self, event: ServerEvent) -> None:
-        if (settled := settled_by(event)) is not None:
-            self._replay.release(settled)
-            self._times.forget(self._replay.settled)
-
-    async def _put(self, arrival: Arrival) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._arrivals) < MAX_ARRIVALS)
-            self._arrivals.append(arrival)
-            self._changed.notify_all()
-
-    async def _open(self, resume: Resume | None) -> Wire:
-        """Return a connection on which the session has begun, or goes on."""
-        wire = await Wire.open(self._url, token=self._token)
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                with suppress(DroppedError):  # `receive` says why
-                    await wire.send(replace(self.request, resume=resume))
-                event = await wire.receive()
-            await self._begin(event, is_resumption=resume is not None)
-        except TimeoutError as exc:
-            await wire.close()
-            raise UnreachableError(self._url, "it does not answer `start`") from exc
-        except BaseException:
-            await wire.close()
-            raise
-        return wire
-
-    async def _begin(self, event: ServerEvent, *, is_resumption: bool) -> None:
-        _raise_if_fatal(event)
-        if not isinstance(event, Started):
-            raise BrokenServerError(f"`{event.type}` before `started`")
-        if event.version != PROTOCOL_VERSION:
-            raise BrokenServerError(
-                f"version {event.version}; this client speaks {PROTOCOL_VERSION}"
-            )
-        if is_resumption:
-            self._replay.rewind(event.accepted)
-        self._receipts.begin(event)
-        await self._put(Arrival(event, None))
-
-    async def _reconnect(self, failure: ClientError) -> Wire:
-        """Return a new connection for the session.
-
-        Raises:
-            ClientError: `failure`, if another connection would not mend it.
-            DroppedError: If none came about in time.
-        """
-        if self._retry is None or not is_passing(failure):
-            raise failure
-        logger.warning("%s; resuming", failure)
-        while (delay_s := self._retry.delay_s(time.monotonic())) is not None:
-            await asyncio.sleep(delay_s)
-            try:
-                return await self._open(self._receipts.resume(self._replay.settled))
-            except ClientError as exc:
-                if not is_passing(exc):
-                    raise
-                failure = exc
-        reason = f"gave up after {self._retry.limit_s:g} s; {failure}"
-        raise DroppedError(self._url, reason) from failure
-
-
-def _raise_if_fatal(event: ServerEvent) -> None:
-    if isinstance(event, Error) and event.ends_session:
-        raise ServerError(event.code, event.message)

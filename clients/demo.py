@@ -19,9 +19,9 @@ from statistics import median
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from clients.client import Arrival
 from clients.errors import ClientError, ServerStartError
 from clients.file import FileSource
+from clients.latency import Arrival
 from clients.options import Options, Outputs
 from clients.run import caption, exit_code
 from clients.terminal import Printer

@@ -5,6 +5,7 @@ ClientError
 ├── UnreachableError    nobody answers at the address, or not as our server does
 ├── RefusedError        the server turned the connection away
 ├── ServerError         the server ended the session with an error
+├── QuestionError       a question that gets no answer; the session goes on
 ├── DroppedError        the connection was lost and the session was not resumed
 ├── BrokenServerError   the server broke the protocol
 ├── AudioSourceError    what should be audio is none, or none that we can send
@@ -66,6 +67,16 @@ class ServerError(ClientError):
 
     def __str__(self) -> str:
         return f"the server ended the session ({self.code}): {self.message}"
+
+
+class QuestionError(ClientError):
+    """Raised when a question gets no answer; the session goes on."""
+
+    def __init__(self, question: str, code: str, message: str) -> None:
+        self.question, self.code, self.message = question, code, message
+
+    def __str__(self) -> str:
+        return f"no answer to question {self.question} ({self.code}): {self.message}"
 
 
 class DroppedError(ClientError):

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
-from clients.client import MAX_HELD_S, UNPACED_HELD_S
+from clients.conversation import MAX_HELD_S, UNPACED_HELD_S
 from clients.errors import AudioSourceError
 from clients.options import Options, Outputs, add_options, read_options
 from clients.paced import paced, unpaced

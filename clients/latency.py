@@ -6,13 +6,32 @@ Pure: the clock is the caller's.
 """
 
 from bisect import bisect_left
+from dataclasses import dataclass
 
-from stream.events import Final, Partial, ServerEvent, SpeechEnded
+from stream.events import (
+    Answer,
+    AnswerPartial,
+    AnswerStarted,
+    Final,
+    Partial,
+    ServerEvent,
+    SpeechEnded,
+)
 
 EVENT_RATE = 16_000  # Hz, of `start` and `end` in events
 BEHIND_S = 10.0
 """Seconds by which a final is late on a server that does not keep up: several times
 what the longest final takes, and early in the 30 s after which it reads more slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event, and how late it came."""
+
+    event: ServerEvent
+    latency_s: float | None
+    """From sending the sample at the event's `end`, or from the question that it
+    answers, to its arrival; None without either."""
 
 
 class SendTimes:
@@ -22,6 +41,11 @@ class SendTimes:
         self._rate = rate
         self._ends: list[int] = []
         self._times_s: list[float] = []
+        self._asked_s: dict[str, float] = {}
+
+    def ask(self, name: str, time_s: float) -> None:
+        """Note that a question has now been asked."""
+        self._asked_s[name] = time_s
 
     def add(self, end: int, time_s: float) -> None:
         """Note that the samples before `end` have now been sent."""
@@ -31,8 +55,14 @@ class SendTimes:
     def latency_s(self, event: ServerEvent, now_s: float) -> float | None:
         """Return the time from sending the last sample of an event until now.
 
-        None for events that have no end, and for audio that was forgotten.
+        For an answer, it is the time from its question.  None for events that have
+        neither, and for audio that was forgotten.
         """
+        if isinstance(event, AnswerStarted | AnswerPartial | Answer):
+            asked_s = self._asked_s.get(event.id)
+            if isinstance(event, Answer):
+                self._asked_s.pop(event.id, None)
+            return None if asked_s is None else now_s - asked_s
         if not isinstance(event, Partial | SpeechEnded | Final) or not self._ends:
             return None
         # The client's sample that brought sample `end - 1`; a server that closes a

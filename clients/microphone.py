@@ -14,10 +14,17 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clients.client import MAX_HELD_S
+from clients.conversation import MAX_HELD_S
 from clients.errors import DeviceError
 from clients.inlet import Inlet
-from clients.options import Options, Outputs, add_options, checked, read_options
+from clients.options import (
+    Options,
+    Outputs,
+    add_options,
+    checked,
+    positive,
+    read_options,
+)
 from clients.pcm import describe
 from clients.run import caption, exit_code
 from stream.audio import MAX_CHANNELS, SAMPLE_RATE, PcmFormat
@@ -258,19 +265,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     device.add_argument(
         "--seconds",
-        type=checked(_positive),
+        type=checked(positive),
         metavar="N",
         help="stop by itself (default: at Ctrl-C)",
     )
     add_options(parser)
     return parser
-
-
-def _positive(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"{text!r} is no time; expected seconds above 0")
-    return seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:

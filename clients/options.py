@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from clients.client import MAX_HELD_S, Client, connect
+from clients.client import connect
+from clients.conversation import MAX_HELD_S, Client
 from clients.output import OutputFile
 from clients.records import JsonPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
@@ -28,6 +29,8 @@ from stream.events import full_task
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
 STDOUT = "-"
+ABOUT = ("segment", "last_segment", "recent")
+MAX_RECENT_S = 30  # of the protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,14 @@ class Options:
     language: str | None = None
     partials: bool = True
     words: bool = False
+    asks: tuple[str, ...] = ()
+    """Questions that are asked at the end of the audio, or again and again."""
+    about: str = "recent"
+    last_s: float = 30.0
+    """How much of the recent audio they are about."""
+    every_s: float | None = None
+    """After how much audio they are asked again."""
+    opening_phrase: str | None = None
     token: str | None = None
     json: str | None = None
     """A path, or `-` for standard output, which then carries nothing else."""
@@ -56,6 +67,7 @@ class Options:
             channels=audio.channels,
             partials=self.partials,
             words=self.words,
+            opening_phrase=self.opening_phrase,
             token=self.token,
             max_held_s=max_held_s,
         )
@@ -97,6 +109,39 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     asked.add_argument(
         "--words", action="store_true", help="where each word of a final was spoken"
     )
+    questions = parser.add_argument_group("questions (for models that answer them)")
+    questions.add_argument(
+        "--ask",
+        action="append",
+        metavar="TEXT",
+        help="asked at the end of the audio; may be given again",
+    )
+    questions.add_argument(
+        "--about",
+        choices=ABOUT,
+        default="recent",
+        help="what it is about: a segment of speech, or all audio of the last seconds "
+        "(default: %(default)s)",
+    )
+    questions.add_argument(
+        "--last",
+        type=checked(_recent),
+        default=30.0,
+        metavar="S",
+        help="how many seconds of recent audio (default: %(default)s)",
+    )
+    questions.add_argument(
+        "--every",
+        type=checked(positive),
+        metavar="S",
+        help="ask after every S seconds of audio, and at its end",
+    )
+    questions.add_argument(
+        "--opening-phrase",
+        type=checked(_phrase),
+        metavar="WORDS",
+        help='what is said behind these words is a question, as "hey salmon"',
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--json",
@@ -121,6 +166,10 @@ def read_options(
     parser: argparse.ArgumentParser, arguments: argparse.Namespace
 ) -> Options:
     """Return the shared options; wrong usage ends the program with code 2."""
+    if not all(text.strip() for text in arguments.ask or ()):
+        parser.error("--ask: a question is empty")
+    if arguments.every is not None and not arguments.ask:
+        parser.error("--every: there is nothing to --ask")
     token = None
     if arguments.token_env is not None:
         token = os.environ.get(arguments.token_env)
@@ -132,6 +181,11 @@ def read_options(
         language=arguments.language,
         partials=arguments.partials,
         words=arguments.words,
+        asks=tuple(arguments.ask or ()),
+        about=arguments.about,
+        last_s=arguments.last,
+        every_s=arguments.every,
+        opening_phrase=arguments.opening_phrase,
         token=token,
         json=arguments.json,
         save=arguments.save,
@@ -149,6 +203,31 @@ def checked(read: Callable[[str], object]) -> Callable[[str], object]:
             raise argparse.ArgumentTypeError(str(exc)) from exc
 
     return convert
+
+
+def positive(text: str) -> float:
+    """Return a time in seconds.
+
+    Raises:
+        ValueError: If it is none, or not above 0.
+    """
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{text!r} is no time; expected seconds above 0")
+    return seconds
+
+
+def _recent(text: str) -> float:
+    seconds = positive(text)
+    if seconds > MAX_RECENT_S:
+        raise ValueError(f"{text!r} is too long; at most {MAX_RECENT_S} s are heard")
+    return seconds
+
+
+def _phrase(text: str) -> str:
+    if not any(map(str.isalnum, text)):
+        raise ValueError(f"{text!r} has no letter")
+    return text
 
 
 def _transcript(text: str) -> Path:

@@ -5,14 +5,27 @@ none; they are an interface: add some, rename none.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, TextIO
 
-from clients.client import Arrival
+from clients.latency import Arrival
 from clients.output import OutputFile
 from stream.audio import SAMPLE_RATE
-from stream.events import Error, Final, Partial, ServerEvent, SpeechEnded, SpeechStarted
+from stream.events import (
+    Answer,
+    AnswerPartial,
+    AnswerStarted,
+    Error,
+    Final,
+    Partial,
+    ServerEvent,
+    SpeechEnded,
+    SpeechStarted,
+    Word,
+)
 
-SegmentEvent = SpeechStarted | Partial | SpeechEnded | Final | Error
+SegmentEvent = SpeechStarted | Partial | SpeechEnded | Final
+AnswerEvent = AnswerStarted | AnswerPartial | Answer
 
 
 def seconds(samples: int) -> float:
@@ -23,15 +36,17 @@ def seconds(samples: int) -> float:
 def record(
     event: ServerEvent, *, file: str | None = None, latency_s: float | None = None
 ) -> dict[str, Any] | None:
-    """Return what a line says of an event; None if it is not about a segment."""
-    if not isinstance(event, SegmentEvent) or event.segment is None:
+    """Return what a line says of an event; None of one about neither text nor audio."""
+    if not isinstance(event, SegmentEvent | AnswerEvent | Error):
+        return None
+    if isinstance(event, Error) and event.ends_session:
         return None
     start = getattr(event, "start", None)
     end = getattr(event, "end", None)
     fields: dict[str, Any] = {
         "file": file,
         "type": event.type,
-        "segment": event.segment,
+        "segment": getattr(event, "segment", None),
         "task": getattr(event, "task", None),
         "text": getattr(event, "text", None),
         "start_s": None if start is None else seconds(start),
@@ -43,18 +58,30 @@ def record(
     match event:
         case Partial():
             fields["stable"] = event.stable
-        case Final(words=words) if words:
-            fields["words"] = [
-                {
-                    "text": word.text,
-                    "start_s": seconds(word.start),
-                    "end_s": seconds(word.end),
-                }
-                for word in words
-            ]
+        case Final(words=words, source=source):
+            fields["source"] = source
+            fields |= {"words": _words(words)} if words else {}
         case Error():
             fields |= {"code": event.code, "message": event.message}
+            fields |= {"id": event.question} if event.question is not None else {}
+        case AnswerStarted():
+            fields |= {"id": event.id, "question": event.question}
+        case AnswerPartial():
+            fields["id"] = event.id
+        case Answer():
+            fields |= {"id": event.id, "finish": event.finish, "source": event.source}
     return fields
+
+
+def _words(words: Sequence[Word]) -> list[dict[str, Any]]:
+    return [
+        {
+            "text": word.text,
+            "start_s": seconds(word.start),
+            "end_s": seconds(word.end),
+        }
+        for word in words
+    ]
 
 
 def line(fields: dict[str, Any]) -> str:
@@ -63,7 +90,7 @@ def line(fields: dict[str, Any]) -> str:
 
 
 class JsonPrinter:
-    """Write each event about a segment as it comes."""
+    """Write each event about a segment or a question as it comes."""
 
     def __init__(self, stream: TextIO | OutputFile, *, file: str | None) -> None:
         """Begin a session.
@@ -76,7 +103,7 @@ class JsonPrinter:
         self._file = file
 
     def show(self, arrival: Arrival) -> None:
-        """Write an event, if it is about a segment."""
+        """Write an event, if a line can say something of it."""
         fields = record(arrival.event, file=self._file, latency_s=arrival.latency_s)
         if fields is not None:
             self._stream.write(line(fields))

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from clients.client import Client
+from clients.conversation import Client
 from clients.errors import ClientError
 from clients.latency import LagWatch
 from clients.options import Options, Outputs
@@ -71,7 +71,7 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
             options.connect(source.format, max_held_s=source.max_held_s) as client,
             asyncio.TaskGroup() as tasks,
         ):
-            tasks.create_task(_feed(client, source))
+            tasks.create_task(_feed(client, source, options))
             async for arrival in client.arrivals():
                 if isinstance(arrival.event, Error):
                     is_answered = False
@@ -90,10 +90,24 @@ def _closing(stack: ExitStack, printer: Printer) -> Printer:
     return printer
 
 
-async def _feed(client: Client, source: Source) -> None:
+async def _feed(client: Client, source: Source, options: Options) -> None:
+    """Send audio, and ask what was to be asked of it; the answers come as events."""
+    second = source.format.rate * source.format.sample_bytes
+    sent_s = asked_s = 0.0
     async for piece in source.pieces():
         await client.send(piece)
+        sent_s += len(piece) / second
+        if options.every_s is not None and sent_s - asked_s >= options.every_s:
+            asked_s = sent_s
+            await _ask(client, options)
+    if sent_s > asked_s:
+        await _ask(client, options)
     await client.end()
+
+
+async def _ask(client: Client, options: Options) -> None:
+    for text in options.asks:
+        await client.ask(text, about=options.about, seconds=options.last_s)
 
 
 @contextmanager

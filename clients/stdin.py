@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 
-from clients.client import UNPACED_HELD_S
+from clients.conversation import UNPACED_HELD_S
 from clients.errors import AudioSourceError
 from clients.inlet import Inlet
 from clients.options import Options, Outputs, add_options, read_options

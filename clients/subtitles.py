@@ -7,10 +7,10 @@ and no screen.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from clients.client import Arrival
+from clients.latency import Arrival
 from clients.output import OutputFile
 from clients.records import line, record
-from stream.events import Final
+from stream.events import Error, Final
 from stream.subtitles import Cue, cut, srt_cue, vtt_cue
 
 SUFFIXES = (".srt", ".vtt", ".jsonl")
@@ -24,11 +24,21 @@ class Captions:
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self._tasks = tuple(tasks)
-        self._open: dict[int, dict[str, Final]] = {}
+        self._open: dict[int, dict[str, Final | None]] = {}
+        """By segment and task; None where a final will not come."""
 
     def push(self, final: Final) -> list[Cue]:
         """Add a final; return the cues of the segments that are now complete."""
         self._open.setdefault(final.segment, {})[final.task] = final
+        return self._complete()
+
+    def miss(self, segment: int, task: str | None) -> list[Cue]:
+        """Note that a final will not come, or none of a segment; return as `push`."""
+        tasks = self._tasks if task is None else (task,)
+        self._open.setdefault(segment, {}).update(dict.fromkeys(tasks))
+        return self._complete()
+
+    def _complete(self) -> list[Cue]:
         cues = []
         while self._open:
             segment = min(self._open)
@@ -43,9 +53,9 @@ class Captions:
         self._open.clear()
         return [cue for finals in left for cue in self._cues(finals)]
 
-    def _cues(self, finals: dict[str, Final]) -> list[Cue]:
-        named = [finals[task] for task in self._tasks if task in finals]
-        return cut([final for final in named if final.text.strip()])
+    def _cues(self, finals: dict[str, Final | None]) -> list[Cue]:
+        named = [finals.get(task) for task in self._tasks]
+        return cut([final for final in named if final and final.text.strip()])
 
 
 class TranscriptFile:
@@ -119,12 +129,13 @@ class TranscriptPrinter:
 
     def show(self, arrival: Arrival) -> None:
         """Keep an event, if it is a final."""
-        if not isinstance(arrival.event, Final):
-            return
-        if self._file.is_timeline:
-            self._file.write_cues(self._captions.push(arrival.event))
-        else:
-            self._file.write_final(arrival.event, file=self._name)
+        match arrival.event:
+            case Final() as final if self._file.is_timeline:
+                self._file.write_cues(self._captions.push(final))
+            case Final() as final:
+                self._file.write_final(final, file=self._name)
+            case Error(segment=int(segment), task=task):
+                self._file.write_cues(self._captions.miss(segment, task))
 
     def close(self) -> None:
         """Keep what is left of segments that lack a task."""

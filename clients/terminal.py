@@ -11,9 +11,17 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from clients.client import Arrival
+from clients.latency import Arrival
 from stream.audio import SAMPLE_RATE
-from stream.events import Error, Final, Partial, SpeechStarted
+from stream.events import (
+    Answer,
+    AnswerPartial,
+    AnswerStarted,
+    Error,
+    Final,
+    Partial,
+    SpeechStarted,
+)
 
 
 class Printer(Protocol):
@@ -43,18 +51,27 @@ def make_printer(
 
 
 class LinePrinter:
-    """Write a line for each final."""
+    """Write a line for each final and each answer."""
 
     def __init__(self, stream: TextIO, *, named: bool, verbose: bool) -> None:
         self._stream = stream
         self._named = named
         self._verbose = verbose
+        self._questions: dict[str, str] = {}
 
     def show(self, arrival: Arrival) -> None:
         """Write a line, if the event has text that is wanted."""
         event = arrival.event
         if isinstance(event, Error):
             print(failure(event), file=sys.stderr, flush=True)
+        elif isinstance(event, AnswerStarted):
+            self._questions[event.id] = event.question
+        elif isinstance(event, Answer):
+            question = self._questions.pop(event.id, "")
+            shown = times(event) + answer_text(event, question)
+            if self._verbose:
+                shown += tail(arrival)
+            print(shown, file=self._stream, flush=True)
         elif isinstance(event, Final) or (self._verbose and isinstance(event, Partial)):
             text = plain(event.text)
             if text:
@@ -70,13 +87,15 @@ class LinePrinter:
 
 
 class LivePrinter:
-    """Redraw partials at the bottom of a terminal, below the finals."""
+    """Redraw partials and answers at the bottom of a terminal, below what is final."""
 
     def __init__(self, console: Console, *, named: bool, verbose: bool) -> None:
         self._console = console
         self._named = named
         self._verbose = verbose
         self._partials: dict[tuple[int, str], Text] = {}
+        self._answers: dict[str, tuple[str, Text]] = {}
+        """The question of each, and what is shown of it."""
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
 
@@ -95,10 +114,22 @@ class LivePrinter:
                 self._partials.pop((segment, task), None)
                 if plain(event.text):
                     lasting = self._final_text(event, arrival)
-            case Error(segment=segment):
-                gone = [key for key in self._partials if key[0] == segment]
-                for key in gone:
-                    del self._partials[key]
+            case AnswerStarted(id=name, question=question):
+                self._answers[name] = question, answering(event, question, "")
+            case AnswerPartial(id=name, text=text) if name in self._answers:
+                question, _ = self._answers[name]
+                self._answers[name] = question, answering(event, question, text)
+            case Answer(id=name):
+                question, _ = self._answers.pop(name, ("", Text()))
+                lasting = Text(times(event), style="cyan")
+                lasting.append(answer_text(event, question), style="bold")
+                if self._verbose:
+                    lasting.append(tail(arrival), style="dim")
+            case Error(segment=segment, task=task, question=name):
+                for key in list(self._partials):
+                    if key[0] == segment and task in (None, key[1]):
+                        del self._partials[key]
+                self._answers.pop(name or "", None)
                 lasting = Text(failure(event), style="red")
         # First, since printing draws the bottom again as it was drawn last.
         self._live.update(self._bottom(), refresh=True)
@@ -120,6 +151,7 @@ class LivePrinter:
         """Return the partials, each cut to its newest lines: older ones are known."""
         width, most = self._console.width, max(1, self._console.height // 3)
         shown = [self._partials[key] for key in sorted(self._partials)]
+        shown += [text for _, text in self._answers.values()]
         return Group(*(t for s in shown for t in s.wrap(self._console, width)[-most:]))
 
 
@@ -133,10 +165,28 @@ def partial_text(partial: Partial, *, named: bool) -> Text:
     return shown
 
 
+def answering(event: AnswerStarted | AnswerPartial, question: str, text: str) -> Text:
+    """Return an answer that grows: what is there will not change."""
+    shown = Text(f"{times(event)}{plain(question)} ", style="dim cyan")
+    shown.append(plain(text), style="default")
+    return shown.append(" …", style="dim")
+
+
+def answer_text(answer: Answer, question: str) -> str:
+    """Return a complete answer behind its question."""
+    asked = f"{plain(question)} " if question else ""
+    cut = "" if answer.finish == "stop" else f"  [{plain(answer.finish)}]"
+    return f"{asked}→ {plain(answer.text)}{cut}"
+
+
+def times(event: Partial | Final | AnswerStarted | AnswerPartial | Answer) -> str:
+    """Return when the audio was heard that an event is about."""
+    return f"[{event.start / SAMPLE_RATE:.1f}–{event.end / SAMPLE_RATE:.1f}] "
+
+
 def head(event: Partial | Final, *, named: bool) -> str:
     """Return what stands before a text: when it was spoken, and the task."""
-    times = f"[{event.start / SAMPLE_RATE:.1f}–{event.end / SAMPLE_RATE:.1f}] "
-    return f"{times}{plain(event.task)}: " if named else times
+    return f"{times(event)}{plain(event.task)}: " if named else times(event)
 
 
 def tail(arrival: Arrival) -> str:
@@ -145,8 +195,12 @@ def tail(arrival: Arrival) -> str:
 
 
 def failure(error: Error) -> str:
-    """Return what is said of an error about a segment."""
+    """Return what is said of an error about a segment or a question."""
     where = "" if error.segment is None else f"segment {error.segment}: "
+    if error.question is not None:
+        where = f"question {plain(error.question)}: "
+    elif error.task is not None:
+        where = f"segment {error.segment}, {plain(error.task)}: "
     return f"{where}{plain(error.message)} ({plain(error.code)})"
 
 

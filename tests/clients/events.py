@@ -1,7 +1,17 @@
 """Events for the tests of what shows them."""
 
-from clients.client import Arrival
-from stream.events import Error, Final, Partial, Progress, SpeechStarted, Word
+from clients.latency import Arrival
+from stream.events import (
+    Answer,
+    AnswerPartial,
+    AnswerStarted,
+    Error,
+    Final,
+    Partial,
+    Progress,
+    SpeechStarted,
+    Word,
+)
 
 
 def final(
@@ -44,3 +54,28 @@ def arrived(event, latency_s: float | None = None) -> Arrival:
 STARTED = SpeechStarted(seq=1, segment=1, start=4800)
 PROGRESS = Progress(seq=1, accepted=0, settled=0)
 FAILED = Error(seq=1, code="engine", message="too long", segment=1)
+
+
+def answer_started(name: str = "1", question: str = "Who is it?") -> AnswerStarted:
+    return AnswerStarted(seq=1, id=name, question=question, start=4800, end=67_200)
+
+
+def answer_partial(text: str, *, name: str = "1") -> AnswerPartial:
+    return AnswerPartial(seq=1, id=name, text=text, start=4800, end=67_200)
+
+
+def answer(text: str, *, name: str = "1", finish: str = "stop") -> Answer:
+    return Answer(
+        seq=1,
+        id=name,
+        text=text,
+        finish=finish,
+        source="audio",
+        mode="streaming",
+        start=4800,
+        end=67_200,
+    )
+
+
+REFUSED = Error(seq=1, code="limit", message="too many", question="1")
+TASK_FAILED = Error(seq=1, code="engine", message="no", segment=1, task="describe")

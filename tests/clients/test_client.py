@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.client import Client, connect
+from clients.client import connect
+from clients.conversation import Client
 from clients.errors import (
     BrokenServerError,
     DroppedError,
@@ -138,7 +139,7 @@ def test_no_drop_at_any_place_loses_or_doubles_a_final(
         async with ScriptedServer(drops) as server:
             return await run_session(server, audio, tasks=tasks, flushes=flushes)
 
-    logging.getLogger("clients.client").setLevel(logging.ERROR)
+    logging.getLogger("clients.conversation").setLevel(logging.ERROR)
     events = asyncio.run(run())
     for task in tasks:
         expected = expected_texts(audio, rate=RATE, flushes=flushes)
@@ -309,7 +310,7 @@ async def test_leaving_early_leaves_no_task_behind():
 
 async def test_the_latency_of_a_final_counts_from_its_last_sample(monkeypatch):
     now_s = [100.0]
-    monkeypatch.setattr("clients.client.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("clients.conversation.time.monotonic", lambda: now_s[0])
     async with ScriptedServer() as server, connect(server.url, rate=RATE) as client:
         await client.send(noise(4800))
         now_s[0] = 102.0

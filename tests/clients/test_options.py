@@ -24,8 +24,15 @@ def test_without_flags_speech_is_transcribed_here():
 def test_every_flag_is_read(monkeypatch):
     monkeypatch.setenv("SECRET", "s3")
     flags = "--url ws://a:1/other --task transcribe --task translate:de --language fr "
-    flags += "--no-partials --words --token-env SECRET --json - --save a.srt -v"
+    flags += "--no-partials --words --token-env SECRET --json - --save a.srt -v "
+    flags += "--ask who? --ask what? --about segment --last 5 --every 2.5 "
+    flags += "--opening-phrase hey"
     assert read(*flags.split()) == Options(
+        asks=("who?", "what?"),
+        about="segment",
+        last_s=5.0,
+        every_s=2.5,
+        opening_phrase="hey",
         url="ws://a:1/other",
         tasks=("transcribe", "translate:de"),
         language="fr",
@@ -56,6 +63,11 @@ def test_a_bare_translation_is_into_english_and_is_asked_once():
         (["--url", "ws://[::1"], "'ws://[::1' is no address"),
         (["--save", "a.txt"], "'a.txt' has no suffix of .srt, .vtt, .jsonl"),
         (["--token-env", "NOT_THERE"], "--token-env: NOT_THERE is not set"),
+        (["--ask", " "], "--ask: a question is empty"),
+        (["--every", "3"], "--every: there is nothing to --ask"),
+        (["--last", "31"], "'31' is too long; at most 30 s are heard"),
+        (["--last", "0"], "'0' is no time; expected seconds above 0"),
+        (["--opening-phrase", "!"], "'!' has no letter"),
     ],
 )
 def test_wrong_usage_is_named_and_ends_with_2(flags, problem, capsys):

@@ -12,6 +12,7 @@ from clients.options import Options, Outputs
 from clients.run import INTERRUPTED, caption, exit_code, stopped_by_signals
 from stream.audio import PcmFormat
 from tests.clients.scripted_server import ScriptedServer, checksum
+from tests.fakes.server import TALK, running
 
 SECOND = bytes(16_000)
 FULL = Path("/dev/full")
@@ -61,6 +62,37 @@ async def test_a_source_is_heard_to_its_end_and_its_text_shown(capsys):
     assert await run(ScriptedSource(2))
     text = checksum(SECOND)
     assert capsys.readouterr().out == f"[0.0–1.0] {text}\n[1.0–2.0] {text}\n"
+
+
+class Talk(ScriptedSource):
+    """Says 1 2, and 3."""
+
+    async def pieces(self):
+        self.format = PcmFormat()
+        for first in range(0, len(TALK), 16_000):  # half a second
+            yield TALK[first : first + 16_000]
+
+
+@pytest.mark.parametrize(
+    ("every_s", "times"),
+    [(None, ["0.0–2.1"]), (1.0, ["0.0–1.0", "0.0–2.0", "0.0–2.1"])],
+)
+async def test_questions_are_asked_at_the_end_or_again_and_again(
+    every_s, times, capsys
+):
+    async with running() as server:
+        options = Options(
+            url=f"ws://127.0.0.1:{server.port}/v1/stream",
+            asks=("what?",),
+            every_s=every_s,
+        )
+        source = Talk(None)
+        source.format = PcmFormat()
+        with Outputs(options) as outputs:
+            assert await caption(source, options, outputs)
+    told = [line for line in capsys.readouterr().out.splitlines() if "→" in line]
+    assert [line[1:8] for line in told] == times
+    assert told[-1].endswith("what? → what? 1 2 3")
 
 
 async def test_a_segment_without_an_answer_is_no_success(capsys):

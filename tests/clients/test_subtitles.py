@@ -5,7 +5,14 @@ import pytest
 from clients.errors import OutputError
 from clients.subtitles import Captions, TranscriptFile, TranscriptPrinter
 from stream.subtitles import Cue
-from tests.clients.events import PROGRESS, arrived, final, partial
+from tests.clients.events import (
+    PROGRESS,
+    REFUSED,
+    TASK_FAILED,
+    arrived,
+    final,
+    partial,
+)
 
 TASKS = ("transcribe", "translate:de")
 
@@ -26,6 +33,26 @@ def test_cues_come_in_the_order_of_their_segments():
     assert [cue.lines for cue in first] == [("One.", "Eins.")]
     assert [cue.lines for cue in captions.flush()] == [("Two.",)]
     assert captions.flush() == []
+
+
+def test_a_final_that_will_not_come_holds_up_no_other():
+    captions = Captions(TASKS)
+    captions.push(final("One.", segment=1))
+    captions.push(final("Three.", segment=3, start_s=5, end_s=6))
+    first = captions.miss(1, "translate:de")
+    assert [cue.lines for cue in first] == [("One.",)]
+    assert captions.miss(2, None) == []
+    last = captions.push(final("Drei.", segment=3, task="translate:de"))
+    assert [cue.lines for cue in last] == [("Three.", "Drei.")]
+
+
+def test_what_is_missing_is_passed_on_to_the_cues(tmp_path):
+    file = TranscriptFile(tmp_path / "a.srt")
+    printer = TranscriptPrinter(file, tasks=("transcribe", "describe"), name=None)
+    for event in (final("One."), TASK_FAILED, REFUSED):
+        printer.show(arrived(event))
+    file.close()
+    assert "One." in (tmp_path / "a.srt").read_text()
 
 
 def test_a_segment_without_words_has_no_cue():

@@ -11,7 +11,20 @@ from clients.terminal import (
     partial_text,
     plain,
 )
-from tests.clients.events import FAILED, PROGRESS, STARTED, arrived, final, partial
+from stream.events import Error
+from tests.clients.events import (
+    FAILED,
+    PROGRESS,
+    REFUSED,
+    STARTED,
+    TASK_FAILED,
+    answer,
+    answer_partial,
+    answer_started,
+    arrived,
+    final,
+    partial,
+)
 
 
 class Terminal(io.StringIO):
@@ -59,6 +72,47 @@ def test_who_asks_gets_partials_and_latencies_on_a_pipe():
 def test_a_segment_without_an_answer_is_told_on_stderr(capsys):
     assert lines(FAILED) == ""
     assert capsys.readouterr().err == "segment 1: too long (engine)\n"
+
+
+def test_an_answer_is_a_line_behind_its_question():
+    events = answer_started(), answer_partial("It"), answer("It is I.")
+    assert lines(*events) == "[0.3–4.2] Who is it? → It is I.\n"
+    assert lines(*events, verbose=True).endswith("→ It is I.  (0.41 s)\n")
+
+
+def test_an_answer_that_was_cut_says_so():
+    assert lines(answer("It is", finish="length")) == "[0.3–4.2] → It is  [length]\n"
+
+
+def test_what_is_not_answered_is_told_on_stderr(capsys):
+    assert lines(REFUSED, TASK_FAILED) == ""
+    assert capsys.readouterr().err == (
+        "question 1: too many (limit)\nsegment 1, describe: no (engine)\n"
+    )
+
+
+def test_an_answer_grows_at_the_bottom_of_a_terminal_and_then_stays():
+    stream = Terminal()
+    console = Console(file=stream, width=60, force_terminal=True, color_system=None)
+    printer = LivePrinter(console, named=False, verbose=True)
+    shown = []
+    refused = Error(seq=1, code="engine", message="no", question="2")
+    for event in (
+        answer_started(),
+        answer_partial("It"),
+        answer("It is I."),
+        answer_started("2", "Why?"),
+        refused,
+    ):
+        before = len(stream.getvalue())
+        printer.show(arrived(event, 0.5))
+        shown.append(stream.getvalue()[before:])
+    printer.close()
+    assert "Who is it?" in shown[0]
+    assert "Who is it? It …" in shown[1]
+    assert "Who is it? → It is I.  (0.50 s)" in shown[2]
+    assert "question 2: no (engine)" in shown[4]
+    assert "Why?" not in shown[4]
 
 
 @pytest.mark.parametrize(

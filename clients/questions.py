@@ -1,0 +1,105 @@
+"""The questions of a client: what has to be sent, what is open, what is lost.
+
+Pure: events in, decisions out.  No socket, no clock.  A question is sent behind the
+audio that it was asked after; one that a lost connection swallowed is sent again.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from stream.events import Answer, Ask, Cancel, Error, ServerEvent, Started
+
+
+@dataclass(slots=True)
+class _Open:
+    """A question without an answer."""
+
+    ask: Ask
+    position: int
+    """The sample of the client before which it is not sent."""
+    index: int | None = None
+    """How many were sent before it to this server; None if it was not sent yet."""
+    is_cancelled: bool = False
+
+
+class QuestionBook:
+    """Questions in the order in which they were asked."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Open] = {}
+        self._unsent: deque[tuple[int, Ask | Cancel]] = deque()
+        """Each with the sample of the client before which it is not sent."""
+        self._num_sent = 0
+
+    @property
+    def position(self) -> int | None:
+        """The sample before which the next one is not sent; None if there is none."""
+        return self._unsent[0][0] if self._unsent else None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._open
+
+    def ask(self, ask: Ask, position: int) -> None:
+        """Add a question that is asked after so many samples."""
+        assert ask.id not in self._open, "an id that is in use"
+        self._open[ask.id] = _Open(ask, position)
+        self._unsent.append((position, ask))
+
+    def cancel(self, name: str, position: int) -> None:
+        """Want no answer to a question any more; if it has one, this does nothing."""
+        if (question := self._open.get(name)) and not question.is_cancelled:
+            question.is_cancelled = True
+            self._unsent.append((position, Cancel(id=name)))
+
+    def take(self, cursor: int) -> Ask | Cancel | None:
+        """Return what is to be sent next, after so many samples; None if nothing is."""
+        if not self._unsent or self._unsent[0][0] > cursor:
+            return None
+        _, event = self._unsent.popleft()
+        if isinstance(event, Ask) and (question := self._open.get(event.id)):
+            question.index = self._num_sent
+            self._num_sent += 1
+        return event
+
+    def follow(self, event: ServerEvent) -> None:
+        """Take a new event of the server."""
+        match event:
+            case Answer(id=name) | Error(question=str(name)):
+                self._open.pop(name, None)
+
+    def begin(self, started: Started) -> list[str]:
+        """Take the first event of another connection of the session.
+
+        Returns:
+            The ids of the questions that will have no answer: the server that knew
+            them has gone.
+        """
+        sent = {
+            name: question
+            for name, question in self._open.items()
+            if question.index is not None
+        }
+        cancels: set[str] = {e.id for _, e in self._unsent if isinstance(e, Cancel)}
+        again: list[tuple[int, Ask | Cancel]] = []
+        lost = []
+        for name, question in sent.items():
+            assert question.index is not None
+            if not started.resumed:
+                lost.append(name)
+                continue
+            if question.index >= started.asked:
+                question.index = None
+                again.append((question.position, question.ask))
+            if question.is_cancelled and name not in cancels:
+                again.append((question.position, Cancel(id=name)))
+        for name in lost:
+            del self._open[name]
+        self._unsent.extendleft(reversed(again))
+        if lost:
+            self._unsent = deque(
+                (position, event)
+                for position, event in self._unsent
+                if event.id in self._open
+            )
+        self._num_sent = started.asked
+        return lost
