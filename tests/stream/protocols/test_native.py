@@ -149,7 +149,7 @@ async def test_a_segment_that_the_engine_fails_on_is_told_and_the_rest_goes_on(
         assert (error.segment, error.code) == (2, code)
         assert "bug" not in error.message
         assert close_code == 1000
-        assert server.engine.num_open == 0
+    assert server.engine.num_open == 0
 
 
 async def test_an_unforeseen_error_is_internal_and_tells_nothing_more(monkeypatch):
