@@ -56,12 +56,29 @@ class EncodingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartsConfig:
+    """Where the parts of a SALMONN lie that no package brings (docs/weights.md)."""
+
+    whisper: Path | None = None
+    """Whisper's folder, as transformers writes it."""
+    beats: Path | None = None
+    """BEATs' file, fine-tuned."""
+    llm: Path | None = None
+    """The language model's folder, as transformers writes it."""
+    ckpt: Path | None = None
+    """What was trained: an official `.pth`, or our `.safetensors`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """Which model, where it runs, how it hears."""
 
-    preset: Literal["mini"] = "mini"
+    preset: Literal["mini", "salmonn-13b", "salmonn-7b", "custom"] = "mini"
+    """`custom` is a SALMONN of other sizes, all of its parts named."""
     weights: Path | None = None
     """Folder of ready weights; None means the cache folder of `salmonn-weights`."""
+    parts: PartsConfig = field(default_factory=PartsConfig)
+    """Parts to take from elsewhere, each in place of the preset's."""
     device: Literal["cpu"] = "cpu"
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """`auto` measures them at start-up and takes the fastest."""

@@ -3,11 +3,14 @@
 EngineError
 ├── ContextFullError   more positions than the language model has
 ├── UnsupportedError   a task or language that this model does not serve
+│   └── UntrainedError     … and that its weights were not trained for
 ├── TooLongError       an utterance longer than the model's positions
+├── RecordingError     a sound file that cannot be heard
 └── WeightsError       a weight that is missing, damaged or does not fit
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class EngineError(Exception):
@@ -41,6 +44,22 @@ class UnsupportedError(EngineError):
         return f"no {self.kind} {self.value[:80]!r}; there are {shown}{more}"
 
 
+class UntrainedError(UnsupportedError):
+    """Raised when a preset is asked for what its weights were not trained for."""
+
+    def __init__(
+        self, preset: str, request: str, reason: str, *, able: Sequence[str]
+    ) -> None:
+        super().__init__("request", request, able)
+        self.preset, self.request, self.reason = preset, request, reason
+
+    def __str__(self) -> str:
+        others = " and ".join(self.supported)
+        able = f"{others} can be asked" if others else "no preset was"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.preset} was not trained {self.request}{reason}; {able}"
+
+
 class TooLongError(EngineError):
     """Raised when an utterance outgrows the model's positions."""
 
@@ -49,6 +68,16 @@ class TooLongError(EngineError):
 
     def __str__(self) -> str:
         return f"an utterance of {self.samples} samples; at most {self.max_samples} fit"
+
+
+class RecordingError(EngineError):
+    """Raised when a sound file cannot be heard."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class WeightsError(EngineError):

@@ -69,6 +69,23 @@ class LogMel:
         return bins.clamp(min=FLOOR).log10()
 
 
+def of_clip(samples: Tensor) -> Tensor:
+    """Return the features of a whole clip, mirrored at both ends as Whisper has it.
+
+    Args:
+        samples: (S,), S a multiple of `HOP`.
+
+    Returns:
+        Normalised log-mel, (S / HOP, 80).
+    """
+    spectrum = torch.stft(
+        samples, N_FFT, HOP, window=torch.hann_window(N_FFT), return_complex=True
+    )
+    power = spectrum[:, :-1].abs().square()
+    log_mel = (power.T @ _mel_filters()).clamp(min=FLOOR).log10()
+    return normalise(log_mel, float(log_mel.max()))
+
+
 def normalise(log_mel: Tensor, peak: float) -> Tensor:
     """Return features as the encoder expects them, about [-1, 1], (…, 80).
 

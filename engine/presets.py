@@ -257,6 +257,44 @@ SILERO_VAD = Part(
     ready=(SILERO_FILE.name,),
 )
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A SALMONN as its authors released it.
+
+    No package brings its files; whoever has them names them (docs/weights.md).
+    """
+
+    checkpoint: str
+    """Name of the file of what was trained."""
+    sha256: str
+    whisper: str
+    beats: str
+    llm: str
+    llm_repository: str
+
+
+LARGE_V2 = "openai/whisper-large-v2"
+BEATS_FILE = "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt"
+
+RELEASED = {
+    "salmonn-13b": Released(
+        checkpoint="salmonn_v1.pth",
+        sha256="709c665b25ef05b48985584ec31d6f15018b754abf47b9c33ed9a278285bbae0",
+        whisper=LARGE_V2,
+        beats=BEATS_FILE,
+        llm="Vicuna 13B v1.1",
+        llm_repository="lmsys/vicuna-13b-v1.1",
+    ),
+    "salmonn-7b": Released(
+        checkpoint="salmonn_7b_v0.pth",
+        sha256="2cb2782495b2e3f487222763a30b53b02f727d49059201cc5fa88a7a1fd9dff9",
+        whisper=LARGE_V2,
+        beats=BEATS_FILE,
+        llm="Vicuna 7B v1.5",
+        llm_repository="lmsys/vicuna-7b-v1.5",
+    ),
+}
+
 PRESETS: dict[str, dict[str, Part]] = {
     "mini": {part.name: part for part in (WHISPER_BASE, GEMMA_3_270M, SILERO_VAD)}
 }

@@ -48,6 +48,13 @@ def resolve(
         WeightsError: If a file is missing or damaged, or cannot be fetched.  The
             message names the file, what was expected, and the command to repair it.
     """
+    if (named := getattr(config.parts, part, None)) is not None:
+        return named  # whoever loads it checks it: no hashes are known of it
+    if part not in PRESETS.get(config.preset, {}):
+        raise WeightsError(
+            f"preset {config.preset} has no {part} of its own; "
+            f"name one: engine.parts.{part} (docs/weights.md)"
+        )
     found = PRESETS[config.preset][part]
     if config.weights is not None:
         folder = store.inside(config.weights, found)

@@ -14,12 +14,17 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     PreTrainedTokenizerBase,
+    WhisperConfig,
     WhisperForConditionalGeneration,
 )
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from engine.checkpoint_names import check_shapes
 from engine.decoding import Filters
 from engine.errors import WeightsError
+from engine.geometry import MAX_FRAMES, N_MELS
 from engine.quantise import Int8Linear, quantise
+from engine.shards import Shards
 
 TRANSLATE = "translate:en"
 TRANSCRIBE = "transcribe"
@@ -117,6 +122,41 @@ def load_whisper(folder: Path, dtype: str) -> Whisper:
         quantise(model.model.decoder)
         model.proj_out = Int8Linear(model.proj_out)
     return Whisper(model, _vocabulary(tokenizer, generation))
+
+
+def load_encoder(folder: Path) -> WhisperEncoder:
+    """Load a checkpoint's encoder alone, in float32: of large-v2, two fifths of it.
+
+    Args:
+        folder: As transformers writes it; its decoder is not read.
+
+    Raises:
+        WeightsError: If a file is missing, weights do not fit the model, or it hears
+            in another way than SALMONN's encoder.
+    """
+    try:
+        config = WhisperConfig.from_pretrained(folder, local_files_only=True)
+        with torch.device("meta"):
+            encoder = WhisperEncoder(config)
+    except (OSError, ValueError, TypeError) as exc:
+        raise WeightsError(f"{folder} holds no Whisper checkpoint: {exc}") from exc
+    for name, expected in (
+        ("num_mel_bins", N_MELS),
+        ("max_source_positions", MAX_FRAMES),
+    ):
+        if (found := getattr(config, name)) != expected:
+            raise WeightsError(f"{folder} has {name} {found}; expected {expected}")
+    shards = Shards.of(folder)
+    state = shards.load("model.encoder.") or shards.load("encoder.")
+    try:
+        check_shapes(
+            {name: tuple(tensor.shape) for name, tensor in state.items()},
+            {name: tuple(t.shape) for name, t in encoder.state_dict().items()},
+        )
+    except WeightsError as exc:
+        raise WeightsError(f"{folder} has another encoder: {exc}") from exc
+    encoder.load_state_dict(state, assign=True)
+    return encoder.float().eval().requires_grad_(False)
 
 
 def _vocabulary(

@@ -33,6 +33,7 @@ sys.exit(f"exit code {{code}}, imported {{loaded}}" if code or loaded else 0)
 USED_BY_OTHERS = {
     "import-linter": "make lint",
     "mypy": "make types",
+    "protobuf": "transformers, to read SentencePiece's vocabularies",
     "pytest-asyncio": "pytest",
     "pytest-timeout": "pytest",
     "python-multipart": "starlette, to read forms",

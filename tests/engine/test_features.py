@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
-from engine.features import LogMel, normalise
+from engine.features import LogMel, normalise, of_clip
 from engine.geometry import HOP, SAMPLE_RATE
 
 
@@ -17,6 +17,16 @@ def test_log_mel_matches_the_library_to_1e_5(noise):
     frames = torch.cat([log_mel.push(noise), log_mel.closing(to_thirty_seconds)])
     actual = normalise(frames[:3000], float(frames.max()))
     assert torch.allclose(actual.T, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("seconds", [5, 30])
+def test_features_of_a_clip_match_the_library_to_1e_5(seconds):
+    clip = torch.zeros(30 * SAMPLE_RATE)
+    clip[: seconds * SAMPLE_RATE] = torch.randn(seconds * SAMPLE_RATE) * 0.1
+    expected = WhisperFeatureExtractor()(
+        clip.numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt"
+    ).input_features[0]
+    assert torch.allclose(of_clip(clip).T, expected, atol=1e-5, rtol=0)
 
 
 @given(sizes=st.lists(st.integers(0, 3000), max_size=12))

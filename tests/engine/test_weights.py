@@ -14,7 +14,7 @@ from transformers import AutoProcessor, WhisperForConditionalGeneration
 
 from engine import manifest, presets, store, weights
 from engine.api import silero_weights
-from engine.config import EngineConfig
+from engine.config import EngineConfig, PartsConfig
 from engine.errors import WeightsError
 from engine.presets import GEMMA_3_270M, PRESETS, SILERO_VAD, WHISPER_BASE
 from engine.weights import cache_folder, main, resolve
@@ -52,6 +52,20 @@ def test_the_cache_is_where_the_user_says(tmp_path):
     assert cache_folder({"SALMONN_CACHE": "/weights"}) == Path("/weights")
     assert cache_folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/salmonn-live")
     assert cache_folder({}) == Path.home() / ".cache" / "salmonn-live"
+
+
+def test_a_part_that_is_named_stands_for_the_preset_s(tmp_path):
+    config = EngineConfig(parts=PartsConfig(whisper=tmp_path))
+    assert resolve("whisper", config) == tmp_path
+
+
+def test_a_preset_whose_parts_nobody_brings_says_how_to_name_them():
+    with pytest.raises(WeightsError) as caught:
+        resolve("whisper", EngineConfig(preset="salmonn-7b"))
+    assert str(caught.value) == (
+        "preset salmonn-7b has no whisper of its own; name one: engine.parts.whisper "
+        "(docs/weights.md)"
+    )
 
 
 def test_a_missing_part_is_fetched_and_then_found(cache, monkeypatch):

@@ -1,0 +1,86 @@
+"""Memory from shapes: against counts by hand, and against tensors that are there."""
+
+import pytest
+
+from engine.inspection import inspect, released_memory
+from engine.memory import CacheShape, audio_positions, memory_of
+from engine.qformer import BridgeConfig
+from engine.whisper import load_encoder
+from tests.engine.tiny_checkpoint import TINY_BEATS
+from tests.engine.tiny_salmonn import tiny_llama, write_salmonn
+
+
+def by_part(memory):
+    return {row.part.partition(",")[0]: row for row in memory}
+
+
+def test_the_official_shape_has_88_positions_of_audio():
+    assert audio_positions(BridgeConfig()) == 88
+    assert audio_positions(BridgeConfig(queries=4)) == 352
+
+
+def test_a_cache_holds_keys_and_values_of_every_layer():
+    # LLaMA 13B in 16 bits: the 0.82 MB a position that is told of it everywhere.
+    shape = CacheShape(layers=40, heads=40, head_width=128)
+    assert shape.size_bytes(1, 2.0) == 819_200
+
+
+@pytest.mark.parametrize(
+    ("preset", "precision", "linear", "rest"),
+    [
+        ("salmonn-13b", "bfloat16", 2.0, 2.0),
+        ("salmonn-13b", "8bit", 1.0, 2.0),
+        ("salmonn-7b", "4bit", 0.5625, 2.0),
+        ("salmonn-7b", "float32", 4.0, 4.0),
+    ],
+)
+def test_only_linear_layers_of_the_language_model_shrink(
+    preset, precision, linear, rest
+):
+    width, layers, ffn = {
+        "salmonn-13b": (5120, 40, 13824),
+        "salmonn-7b": (4096, 32, 11008),
+    }[preset]
+    matrices = layers * (4 * width * width + 3 * width * ffn)
+    others = 2 * 32_000 * width + (2 * layers + 1) * width
+    found = by_part(released_memory(preset, precision=precision))["language model"]
+    assert found.parameters == matrices + others
+    assert found.size_bytes == pytest.approx(matrices * linear + others * rest)
+
+
+def test_what_was_trained_is_33_million_weights_in_float32():
+    found = by_part(released_memory("salmonn-13b", precision="bfloat16"))
+    trained = found["bridge"].parameters + found["LoRA"].parameters
+    assert trained == 33_332_992
+    assert found["LoRA"].size_bytes == 4 * 6_553_600
+
+
+def test_a_cache_grows_with_beams_and_answers():
+    def cache(**how):
+        parts = by_part(
+            memory_of(
+                speech={},
+                audio=TINY_BEATS,
+                bridge=BridgeConfig(),
+                lora={},
+                llm={},
+                cache=CacheShape(layers=1, heads=1, head_width=1),
+                precision="bfloat16",
+                **how,
+            )
+        )
+        (row,) = (row for name, row in parts.items() if name.startswith("KV cache"))
+        return row.size_bytes
+
+    assert cache(beams=1, max_tokens=10) == (40 + 88 + 10) * 2 * 2
+    assert cache(beams=3, max_tokens=10) == 3 * cache(beams=1, max_tokens=10)
+
+
+def test_what_is_computed_from_files_is_what_lies_in_memory_once_loaded(tmp_path):
+    files = write_salmonn(tmp_path)
+    found = by_part(inspect(files.parts, "custom", precision="float32").memory)
+    encoder = load_encoder(files.whisper)
+    held = sum(tensor.nbytes for tensor in encoder.state_dict().values())
+    assert found["Whisper's encoder"].size_bytes == held
+    llm = sum(tensor.nbytes for tensor in tiny_llama().state_dict().values())
+    assert found["language model"].size_bytes == llm

@@ -1,0 +1,176 @@
+"""A SALMONN of some thousand random weights, in files laid out as the official ones.
+
+    whisper/  beats.pt  llm/  ckpt.pth
+
+Its language model has a small SentencePiece vocabulary with LLaMA's first three ids and
+a file of that kind only, as Vicuna's folders have.
+"""
+
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sentencepiece
+import torch
+from torch import Tensor, nn
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+)
+
+from engine.config import PartsConfig
+from engine.qformer import Bridge, BridgeConfig
+from engine.tasks import TEST_PROMPTS
+from tests.engine.tiny_checkpoint import (
+    LAYERS,
+    TINY,
+    TINY_BEATS,
+    beats_file,
+    extras_state,
+    lora_state,
+    official_file,
+)
+
+WORDS = 400
+BRIDGE = replace(
+    TINY, speech_width=12, audio_width=TINY_BEATS.encoder_embed_dim, llm_width=16
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the parts lie."""
+
+    whisper: Path
+    beats: Path
+    llm: Path
+    ckpt: Path
+
+    @property
+    def parts(self) -> PartsConfig:
+        """The parts as a configuration names them."""
+        return PartsConfig(
+            whisper=self.whisper, beats=self.beats, llm=self.llm, ckpt=self.ckpt
+        )
+
+    @property
+    def flags(self) -> list[str]:
+        """The parts as a command line names them."""
+        parts = {"whisper": self.whisper, "beats": self.beats}
+        parts |= {"llm": self.llm, "ckpt": self.ckpt}
+        return [
+            text for name, path in parts.items() for text in (f"--{name}", str(path))
+        ]
+
+
+def write_salmonn(folder: Path, *, seed: int = 0, spread: float = 0.3) -> Files:
+    """Write all parts.
+
+    Args:
+        folder: Where to.
+        seed: Of the weights.
+        spread: Deviation of weights; large enough that what is heard matters.
+    """
+    torch.manual_seed(seed)
+    whisper, llm = tiny_whisper(), tiny_llama()
+    for model in (whisper, llm):
+        scatter(model, spread)
+    whisper.save_pretrained(folder / "whisper")
+    llm.save_pretrained(folder / "llm")
+    write_tokenizer(folder / "llm")
+    beats = beats_file(folder / "beats.pt")
+    ckpt = official_file(folder / "ckpt.pth", trained_state(spread))
+    return Files(folder / "whisper", beats, folder / "llm", ckpt)
+
+
+def trained_state(spread: float, config: BridgeConfig = BRIDGE) -> dict[str, Tensor]:
+    """Return what an official file has under `model`, for this language model."""
+    bridge = Bridge(config)
+    scatter(bridge, spread)
+    return {
+        **bridge.state_dict(),
+        **lora_state(width=config.llm_width),
+        **extras_state(),
+    }
+
+
+@torch.no_grad()
+def scatter(model: nn.Module, spread: float) -> None:
+    """Give the matrices of a model other random values, further from zero."""
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            parameter.normal_(std=spread)
+
+
+def tiny_whisper() -> WhisperForConditionalGeneration:
+    """Return a Whisper that takes 30 s, as wide as the bridge expects."""
+    width = BRIDGE.speech_width
+    config = WhisperConfig(
+        vocab_size=64,
+        num_mel_bins=80,
+        d_model=width,
+        encoder_layers=2,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=20,
+        decoder_ffn_dim=20,
+        max_source_positions=1500,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    return WhisperForConditionalGeneration(config)
+
+
+def tiny_llama() -> LlamaForCausalLM:
+    """Return a LLaMA as wide as the bridge says, with LLaMA's ids of special tokens."""
+    config = LlamaConfig(
+        vocab_size=WORDS,
+        hidden_size=BRIDGE.llm_width,
+        intermediate_size=24,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    return LlamaForCausalLM(config)
+
+
+def sentencepiece_model() -> bytes:
+    """Return a vocabulary that was trained on the official prompts."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([*TEST_PROMPTS.values(), "USER: ASSISTANT: <Speech>"]),
+        model_writer=written,
+        vocab_size=WORDS,
+        hard_vocab_limit=False,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        minloglevel=3,
+    )
+    return written.getvalue()
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a vocabulary as Vicuna's folders have it: no `tokenizer.json`."""
+    (folder / "tokenizer.model").write_bytes(sentencepiece_model())
+    config = {
+        "tokenizer_class": "LlamaTokenizer",
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 512,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
