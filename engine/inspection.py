@@ -13,12 +13,20 @@ from engine import official, salmonn_files
 from engine.beats import BeatsConfig
 from engine.checkpoint import BeatsCheckpoint, Checkpoint
 from engine.checkpoint_sizes import LanguageModel
-from engine.config import PartsConfig
+from engine.config import EngineConfig, PartsConfig
 from engine.errors import WeightsError
 from engine.manifest import digest
-from engine.memory import CacheShape, PartMemory, Precision, Shapes, memory_of
+from engine.memory import (
+    CacheShape,
+    PartMemory,
+    Precision,
+    Shapes,
+    memory_of,
+    whisper_memory,
+)
 from engine.presets import LARGE_V2, RELEASED
 from engine.shards import Shards
+from engine.weights import resolve
 
 T = TypeVar("T")
 
@@ -84,6 +92,32 @@ def inspect(
         memory = released_memory(preset, **how)
     return Inspection(
         preset=preset, findings=tuple(look.findings), memory=tuple(memory)
+    )
+
+
+def inspect_mini(config: EngineConfig) -> Inspection:
+    """Look at what captions need: Whisper, encoder and decoder.
+
+    Args:
+        config: Of the preset `mini`.
+    """
+    look = _Look("mini")
+
+    def whole(path: Path) -> tuple[Shapes, str]:
+        found = Shards.of(path).shapes()
+        return found, f"Whisper, {len(found)} tensors; questions need weights to come"
+
+    folder: Path | None = None
+    try:
+        folder = resolve("whisper", config, fetch=False)
+    except WeightsError as exc:
+        look.findings.append(
+            Finding(part="whisper", path="", size_bytes=0, what="", problem=str(exc))
+        )
+    shapes = look.at("whisper", folder, whole) if folder else None
+    memory = [whisper_memory(shapes)] if shapes else []
+    return Inspection(
+        preset="mini", findings=tuple(look.findings), memory=tuple(memory)
     )
 
 

@@ -114,6 +114,11 @@ def memory_of(
     ]
 
 
+def whisper_memory(whole: Shapes) -> PartMemory:
+    """Return what a Whisper with its decoder needs, for captions."""
+    return _float32("Whisper", _count(whole))
+
+
 def _llm_bytes(llm: Shapes, precision: Precision, kept: float) -> int:
     linear = {
         name: shape

@@ -69,7 +69,7 @@ class Shards:
         Raises:
             WeightsError: If a file is damaged.
         """
-        found = {}
+        found: dict[str, Tensor] = {}
         for file in self.files:
             tensors = _guarded(file, lambda path: dict(_tensors(path, prefix)))
             found |= {name.removeprefix(prefix): t for name, t in tensors.items()}

@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from transformers import WhisperFeatureExtractor, WhisperModel
 
 from engine.checkpoint import read, read_beats
-from engine.fbank import fbank
 from engine.qformer import Bridge
 from engine.salmonn import MAX_SAMPLES, AudioTower, fit
 from engine.whisper import load_encoder
+from tests.engine.plain_salmonn import plain_embeddings
 from tests.engine.tiny_salmonn import BRIDGE, write_salmonn
 
 
@@ -24,29 +23,6 @@ def tower(written):
     return AudioTower(
         load_encoder(written.whisper), read_beats(written.beats).model, bridge
     )
-
-
-def plain_embeddings(written, samples):
-    """Return what the original computes, in the order of its description."""
-    padded = torch.cat([samples, torch.zeros(max(0, 16_000 - len(samples)))])[:480_000]
-    features = WhisperFeatureExtractor()(
-        padded.numpy(), sampling_rate=16_000, return_tensors="pt"
-    ).input_features
-    whisper = WhisperModel.from_pretrained(written.whisper).eval()
-    bridge = Bridge(BRIDGE).eval()
-    bridge.load_state_dict(read(written.ckpt).bridge)
-    with torch.no_grad():
-        speech = bridge.ln_speech(whisper.encoder(features).last_hidden_state[0])
-        beats = read_beats(written.beats).model
-        audio = bridge.ln_audio(beats(fbank(padded)[None])[0][0])
-        zeros = torch.zeros(1500 - len(audio), audio.shape[1])
-        frames = torch.cat([speech, torch.cat([audio, zeros])], 1)
-        rows = []
-        for window in range(88):
-            cut = frames[17 * window : 17 * window + 17][None]
-            query = bridge.speech_Qformer["bert"](bridge.speech_query_tokens, cut)
-            rows.append(bridge.speech_llama_proj(query)[0, 0])
-    return torch.stack(rows)
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 7.77, 30.0, 33.0])

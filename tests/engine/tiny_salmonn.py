@@ -2,8 +2,9 @@
 
     whisper/  beats.pt  llm/  ckpt.pth
 
-Its language model has a small SentencePiece vocabulary with LLaMA's first three ids and
-a file of that kind only, as Vicuna's folders have.
+The language model lies there as Vicuna does: pickles of halves in shards, with tables
+of rotary frequencies that nobody reads, old settings, likings of its author, and a
+vocabulary of SentencePiece's only, whose first three ids are LLaMA's.
 """
 
 import io
@@ -35,6 +36,22 @@ from tests.engine.tiny_checkpoint import (
 )
 
 WORDS = 400
+VICUNA_CONFIG = (
+    "architectures",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "hidden_act",
+    "hidden_size",
+    "initializer_range",
+    "intermediate_size",
+    "max_position_embeddings",
+    "model_type",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "rms_norm_eps",
+    "vocab_size",
+)
 BRIDGE = replace(
     TINY, speech_width=12, audio_width=TINY_BEATS.encoder_embed_dim, llm_width=16
 )
@@ -79,8 +96,7 @@ def write_salmonn(folder: Path, *, seed: int = 0, spread: float = 0.3) -> Files:
     for model in (whisper, llm):
         scatter(model, spread)
     whisper.save_pretrained(folder / "whisper")
-    llm.save_pretrained(folder / "llm")
-    write_tokenizer(folder / "llm")
+    write_vicuna(folder / "llm", llm)
     beats = beats_file(folder / "beats.pt")
     ckpt = official_file(folder / "ckpt.pth", trained_state(spread))
     return Files(folder / "whisper", beats, folder / "llm", ckpt)
@@ -90,11 +106,9 @@ def trained_state(spread: float, config: BridgeConfig = BRIDGE) -> dict[str, Ten
     """Return what an official file has under `model`, for this language model."""
     bridge = Bridge(config)
     scatter(bridge, spread)
-    return {
-        **bridge.state_dict(),
-        **lora_state(width=config.llm_width),
-        **extras_state(),
-    }
+    lora = lora_state(width=config.llm_width)
+    weaker = {name: spread * tensor for name, tensor in lora.items()}
+    return {**bridge.state_dict(), **weaker, **extras_state()}
 
 
 @torch.no_grad()
@@ -130,6 +144,7 @@ def tiny_whisper() -> WhisperForConditionalGeneration:
 def tiny_llama() -> LlamaForCausalLM:
     """Return a LLaMA as wide as the bridge says, with LLaMA's ids of special tokens."""
     config = LlamaConfig(
+        architectures=["LlamaForCausalLM"],
         vocab_size=WORDS,
         hidden_size=BRIDGE.llm_width,
         intermediate_size=24,
@@ -158,6 +173,30 @@ def sentencepiece_model() -> bytes:
         minloglevel=3,
     )
     return written.getvalue()
+
+
+def write_vicuna(folder: Path, llm: LlamaForCausalLM) -> None:
+    """Write a language model as Vicuna's authors wrote theirs."""
+    folder.mkdir()
+    state = {name: tensor.half() for name, tensor in llm.state_dict().items()}
+    for layer in range(LAYERS):
+        state[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = torch.rand(4)
+    places: dict[str, str] = {}
+    for number in (1, 2):
+        file = f"pytorch_model-{number:05}-of-00002.bin"
+        names = sorted(state)[number - 1 :: 2]
+        torch.save({name: state[name] for name in names}, folder / file)
+        places |= dict.fromkeys(names, file)
+    config = {name: getattr(llm.config, name) for name in VICUNA_CONFIG}
+    likings = {"bos_token_id": 1, "eos_token_id": 2, "temperature": 0.9, "top_p": 0.6}
+    texts = {
+        "pytorch_model.bin.index.json": {"metadata": {}, "weight_map": places},
+        "config.json": {**config, "torch_dtype": "float16"},
+        "generation_config.json": {**likings, "max_length": 512, "pad_token_id": 0},
+    }
+    for name, content in texts.items():
+        (folder / name).write_text(json.dumps(content))
+    write_tokenizer(folder)
 
 
 def write_tokenizer(folder: Path) -> None:

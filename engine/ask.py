@@ -1,0 +1,249 @@
+"""`salmonn-ask`: what a model answers about sound files, offline and exactly.
+
+    salmonn-ask a.wav b.ogg --task transcribe         by Whisper-base
+    salmonn-ask a.wav --prompt "What is that noise?"  by a SALMONN whose parts
+        --whisper DIR --beats FILE --llm DIR --ckpt FILE        are named
+    salmonn-ask --dry-run --preset salmonn-13b        memory needed; loads nothing
+
+A file of any format, rate and number of channels is heard; one of more than 30 s in
+parts, cut where it is quietest.  Answers go to stdout, what was done to the sound, and
+what else is to be known, to stderr.
+
+    0  all was answered
+    1  a file could not be heard, or a model not loaded; what could be answered was
+    2  wrong usage; a task or a language that the preset was not trained for is one
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from rich.console import Console
+
+from engine import ask_report
+from engine.abilities import Basis, basis
+from engine.api import Prompt
+from engine.ask_options import LOADABLE, PROGRAM, parse
+from engine.config import EngineConfig, PartsConfig
+from engine.errors import EngineError, RecordingError, UnsupportedError
+
+if TYPE_CHECKING:
+    from engine.asking import Answerer
+    from engine.inspection import Inspection
+
+STDOUT = "-"
+FAILED, WRONG_USAGE = 1, 2
+PARTS = ("whisper", "beats", "llm", "ckpt")
+
+
+@dataclass
+class Outcome:
+    """All that a run found, as `--json` writes it."""
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = parse(arguments, __doc__)
+    notes = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        preset = _preset(options)
+        prompts = [_complete(prompt, options) for prompt in options.asked]
+        bases = [basis(preset, prompt) for prompt in prompts]
+        if options.dry_run:
+            return _look(preset, options, notes)
+        answerer = _load(preset, options, notes)
+        answerer.check(prompts)
+    except UnsupportedError as exc:
+        notes.print(f"{PROGRAM}: {exc}")
+        return WRONG_USAGE
+    except (EngineError, OSError) as exc:
+        notes.print(f"{PROGRAM}: {exc}")
+        return FAILED
+    except KeyboardInterrupt:
+        notes.print(f"{PROGRAM}: stopped")
+        return FAILED
+    for caveat in ask_report.caveats(prompts, bases):
+        notes.print(caveat)
+    outcome = Outcome()
+    try:
+        _ask_all(answerer, prompts, bases, preset, options, notes, outcome)
+    except KeyboardInterrupt:
+        notes.print(f"{PROGRAM}: stopped")
+        return FAILED
+    found = {"preset": preset, **vars(outcome), "settings": _settings(options)}
+    try:
+        _write(found, options.json)
+    except OSError as exc:
+        notes.print(f"{PROGRAM}: {exc}")
+        return FAILED
+    return FAILED if outcome.errors else 0
+
+
+def _ask_all(
+    answerer: "Answerer",
+    prompts: Sequence[Prompt],
+    bases: Sequence[Basis],
+    preset: str,
+    options: argparse.Namespace,
+    notes: Console,
+    outcome: Outcome,
+) -> None:
+    """Answer all about all files; one that fails does not stop the others."""
+    from engine.asking import ask
+    from engine.recording import MAX_SAMPLES, read
+
+    is_several = len(options.files) > 1
+    for file in options.files:
+        try:
+            recording = read(file, mix=options.mix or preset == "mini")
+            if recording.changes:
+                notes.print(f"{file}: {recording.changes}")
+            outcome.files.append(ask_report.file_record(file, recording))
+            is_long = len(recording.samples) > MAX_SAMPLES
+            replies = ask(answerer, recording.samples, prompts)
+            for index, reply in enumerate(replies):
+                about = bases[index % len(prompts)]
+                outcome.answers.append(ask_report.answer_record(file, reply, about))
+                if options.json != STDOUT:
+                    print(  # noqa: T201
+                        ask_report.line(
+                            reply,
+                            file=file if is_several else None,
+                            is_part=is_long,
+                            is_one_of_several=len(prompts) > 1,
+                        ),
+                        flush=True,
+                    )
+        except EngineError as exc:
+            said = str(exc) if isinstance(exc, RecordingError) else f"{file}: {exc}"
+            notes.print(f"{PROGRAM}: {said}")
+            outcome.errors.append({"file": str(file), "message": said})
+
+
+def _preset(options: argparse.Namespace) -> str:
+    """Return the preset that was named, or else that of the checkpoint."""
+    if options.preset is not None:
+        named: str = options.preset
+        return named
+    if options.ckpt is None:
+        return "mini"
+    # Here, not above: `--help` must not wait for torch.
+    from engine.checkpoint import read
+    from engine.salmonn_files import preset_of
+
+    return preset_of(read(options.ckpt))
+
+
+def _complete(prompt: Prompt, options: argparse.Namespace) -> Prompt:
+    return replace(prompt, language=options.language, max_tokens=options.max_tokens)
+
+
+def _parts(options: argparse.Namespace) -> PartsConfig:
+    return PartsConfig(**{name: getattr(options, name) for name in PARTS})
+
+
+def _load(preset: str, options: argparse.Namespace, notes: Console) -> "Answerer":
+    """Load the model of a preset.
+
+    Raises:
+        UnsupportedError: If it cannot compute as asked.
+        WeightsError: If a part is missing, or does not fit the others.
+    """
+    if preset == "mini":
+        return _load_mini(options)
+    dtype: Any = options.dtype or _usual_dtype(options.device)
+    if dtype not in LOADABLE:
+        raise UnsupportedError("data type to load", dtype, LOADABLE)
+    from engine import salmonn
+    from engine.asking import SalmonnAnswerer
+    from engine.salmonn_files import SalmonnFiles
+
+    _check_device(options.device)
+    files = SalmonnFiles.of(_parts(options), preset)
+    notes.print(f"loading {preset}: {files.llm} in {dtype} on {options.device} …")
+    model = salmonn.load(
+        files, preset, dtype=dtype, device=options.device, alpha=options.alpha
+    )
+    return SalmonnAnswerer(model, beams=options.beams)
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as exc:
+        found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+        raise UnsupportedError("device", name, found) from exc
+
+
+def _load_mini(options: argparse.Namespace) -> "Answerer":
+    kinds = get_args(get_type_hints(EngineConfig)["dtype"])
+    dtype: Any = options.dtype or "float32"
+    if dtype not in kinds or options.device != "cpu":
+        raise UnsupportedError("data type of mini", dtype, kinds)
+    from engine.asking import WhisperAnswerer
+    from engine.local import LocalEngine
+
+    config = EngineConfig(dtype=dtype, parts=PartsConfig(whisper=options.whisper))
+    return WhisperAnswerer(LocalEngine.load(config))
+
+
+def _usual_dtype(device: str) -> str:
+    return "bfloat16" if device == "cpu" else "float16"  # float16 is the original's
+
+
+def _look(preset: str, options: argparse.Namespace, notes: Console) -> int:
+    """Say what there is and what it needs; load nothing."""
+    dtype = options.dtype or _usual_dtype(options.device)
+    found = _inspect(preset, dtype, options)
+    if options.json != STDOUT:
+        shown = Console(highlight=False, markup=False)
+        shown.print(f"preset {preset}")
+        shown.print(ask_report.parts_table(found))
+        if found.memory:
+            shown.print(ask_report.memory_table(found))
+    for problem in found.problems:
+        notes.print(f"{PROGRAM}: {problem}")
+    _write(ask_report.inspection_record(found), options.json)
+    return FAILED if found.problems else 0
+
+
+def _inspect(preset: str, dtype: Any, options: argparse.Namespace) -> "Inspection":
+    from engine.inspection import inspect, inspect_mini
+
+    parts = _parts(options)
+    if preset == "mini":
+        return inspect_mini(EngineConfig(parts=parts))
+    return inspect(parts, preset, precision=dtype, beams=options.beams)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    left_out = {"files", "asked", "json", "dry_run"}
+    return {
+        key: str(value)
+        for key, value in vars(options).items()
+        if key not in left_out and value not in (None, False)
+    }
+
+
+def _write(found: dict[str, Any], target: str | None) -> None:
+    if target is None:
+        return
+    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    if target == STDOUT:
+        sys.stdout.write(text)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

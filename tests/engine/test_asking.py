@@ -1,0 +1,86 @@
+"""Whole recordings and many prompts, behind the one protocol of both models."""
+
+import numpy as np
+import pytest
+
+from engine.api import Finish, Prompt
+from engine.asking import Reply, WhisperAnswerer, ask, question_of
+from engine.config import EngineConfig
+from engine.errors import UnsupportedError
+from engine.geometry import SAMPLE_RATE
+from engine.local import LocalEngine
+from engine.tasks import TEST_PROMPTS
+
+
+class Echo:
+    """Answers with the prompt and the length of what it heard."""
+
+    def check(self, prompts):
+        pass
+
+    def answer(self, samples, prompts):
+        for prompt in prompts:
+            yield Reply(
+                prompt=prompt,
+                question=prompt.text,
+                start=0,
+                end=len(samples),
+                text=f"{prompt.text} {len(samples)}",
+                finish=Finish.STOP,
+                num_tokens=2,
+            )
+
+
+@pytest.fixture
+def whisper(tiny_whisper, monkeypatch):
+    # The attention of a random model points nowhere.
+    monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
+    return WhisperAnswerer(LocalEngine(tiny_whisper, EngineConfig(), why="tiny"))
+
+
+def test_each_part_is_asked_everything_in_order():
+    samples = np.ones(70 * SAMPLE_RATE, np.float32)
+    prompts = [Prompt(text="Who?"), Prompt(text="What?")]
+    replies = list(ask(Echo(), samples, prompts))
+    assert len(replies) == 6
+    assert [reply.prompt for reply in replies] == prompts * 3
+    assert replies[0].start == 0
+    assert replies[-1].end == len(samples)
+    for one, other in zip(replies[1::2], replies[2::2], strict=False):
+        assert one.end == other.start
+    for reply in replies:
+        assert reply.text == f"{reply.prompt.text} {reply.end - reply.start}"
+
+
+def test_a_task_is_asked_in_the_words_it_was_trained_with():
+    assert question_of(Prompt(task="describe")) == TEST_PROMPTS["audiocaption"]
+    assert (
+        question_of(Prompt(task="transcribe", language="zh")) == TEST_PROMPTS["asr_zh"]
+    )
+    assert question_of(Prompt(text=" Who? ")) == "Who?"
+    with pytest.raises(UnsupportedError, match="no task 'dance'"):
+        question_of(Prompt(task="dance"))
+
+
+def test_whisper_writes_down_and_translates(whisper, noise):
+    prompts = [Prompt(task="transcribe"), Prompt(task="translate")]
+    whisper.check(prompts)
+    written, translated = whisper.answer(noise.numpy(), prompts)
+    assert written.prompt.task == "transcribe"
+    assert written.text
+    assert written.question is None
+    (english,) = whisper.answer(noise.numpy(), [Prompt(task="translate:en")])
+    assert translated.text == english.text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Prompt(text="Who?"),
+        Prompt(task="describe"),
+        Prompt(task="transcribe", language="xx"),
+    ],
+)
+def test_whisper_refuses_what_it_does_not_know(whisper, prompt):
+    with pytest.raises(UnsupportedError):
+        whisper.check([prompt])
