@@ -257,6 +257,7 @@ SILERO_VAD = Part(
     ready=(SILERO_FILE.name,),
 )
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """A SALMONN as its authors released it.

@@ -23,6 +23,9 @@ TOKENS_PER_S = 12  # the fastest speech of the data sets needs 8
 MIN_TOKENS = 12
 DOUBT_NO_SPEECH = 0.6  # Whisper's own thresholds (openai/whisper, transcribe.py) ...
 DOUBT_LOGPROB = -1.0  # ... both must be crossed for an answer to be dropped
+SPARSE_S = 2.0  # in more audio than this ...
+SPARSE_TOKENS_PER_S = 2.0  # ... a word or two are what Whisper makes of music, ...
+SPARSE_LOGPROB = -0.9  # ... unless it is surer of them
 NOT_WORDS = "♪♫([{*"  # an answer that begins so describes a sound, or is music
 
 
@@ -95,7 +98,8 @@ class Transcriber:
                 decoded = self._decode(replace(question, draft=()), language)
         decoded, frames = self._put_in_place(question, language, decoded)
         text = self._vocabulary.text(decoded.tokens).strip()
-        is_speech = bool(question.forced) or self._is_speech(decoded, text)
+        heard_s = question.heard_frames / ENCODER_RATE
+        is_speech = bool(question.forced) or self._is_speech(decoded, text, heard_s)
         return Answer(
             tokens=tuple(decoded.tokens),
             text=text if is_speech else "",
@@ -237,8 +241,11 @@ class Transcriber:
         best = int(probabilities.argmax())
         return list(languages)[best], probabilities[best].item()
 
-    def _is_speech(self, decoded: Decoded, text: str) -> bool:
+    def _is_speech(self, decoded: Decoded, text: str, heard_s: float) -> bool:
         if not text or text[0] in NOT_WORDS:
+            return False
+        is_sparse = len(decoded.tokens) < SPARSE_TOKENS_PER_S * heard_s
+        if heard_s > SPARSE_S and is_sparse and decoded.mean_logprob < SPARSE_LOGPROB:
             return False
         silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
         return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB

@@ -35,6 +35,8 @@ class Echo:
 def whisper(tiny_whisper, monkeypatch):
     # The attention of a random model points nowhere.
     monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
+    # Nor is it ever sure.
+    monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
     return WhisperAnswerer(LocalEngine(tiny_whisper, EngineConfig(), why="tiny"))
 
 

@@ -35,6 +35,8 @@ class TestTinyEngine(EngineContract):
     def engine(self, tiny_whisper, request, monkeypatch):
         # The attention of a random model points nowhere.
         monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
+        # Nor is it ever sure.
+        monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
         encoding = EncodingConfig(closing=request.param)
         return LocalEngine(tiny_whisper, EngineConfig(encoding=encoding), why="tiny")
 
@@ -61,6 +63,8 @@ class TestTinySalmonn(TestTinyEngine, PromptContract):
     @pytest.fixture(params=["llama and official BEATs", "gemma3 and ours", "exact"])
     def engine(self, tiny_whisper, request, monkeypatch):
         monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
+        # Nor is it ever sure.
+        monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
         head, encoding = {
             "llama and official BEATs": (
                 attentive_head("llama", beats=LOOKS_AHEAD),

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from engine.decoding import Decoded
 from engine.transcriber import Question, Transcriber
 from engine.whisper import TRANSCRIBE, TRANSLATE
 from engine.whisper_decoder import TokenDecoder
@@ -108,3 +109,21 @@ def test_a_partial_that_goes_on_behind_the_audio_is_cut_at_once(
     out_of_place(0)  # asking for a second verdict would fail
     answer = ask(max_new=9)
     assert answer.tokens == answer.frames == answer.logprobs == ()
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "heard_s", "logprob", "is_believed"),
+    [
+        (2, 5.0, -0.95, False),  # a doubtful word in five seconds: music
+        (2, 5.0, -0.5, True),
+        (2, 1.5, -0.95, True),  # a short word is often doubtful
+        (12, 5.0, -0.95, True),
+    ],
+)
+def test_a_word_or_two_in_much_audio_must_be_sure(
+    tiny_whisper, decoder, num_tokens, heard_s, logprob, is_believed
+):
+    size = tiny_whisper.model.config.vocab_size
+    decoded = Decoded([5] * num_tokens, [logprob] * num_tokens, torch.zeros(size))
+    transcriber = Transcriber(tiny_whisper, decoder, beams=1)
+    assert transcriber._is_speech(decoded, "Oh no", heard_s) is is_believed
