@@ -5,7 +5,7 @@
     fork      ├───────────────────▶ reads the same storage; copies it to go on
 
 Every layer keeps all positions, those behind a sliding window, too: the window is the
-attention's affair, so that any number of positions can be taken back (docs/adr/0011).
+attention's affair, so that any number of positions can be taken back (docs/adr/0013).
 Knows no model: keys and values come in by layer, all that are kept go out.
 """
 

@@ -180,3 +180,12 @@ def test_what_is_declared_is_pinned_and_explained():
     rows = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
     named = re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", rows, re.M)))
     assert declared(*EXTRAS, "dev") <= set(named)
+
+
+def test_each_decision_has_a_number_of_its_own():
+    names = [path.name for path in (ROOT / "docs" / "adr").glob("*.md")]
+    numbers = [name.partition("-")[0] for name in names]
+    assert len(set(numbers)) == len(numbers), sorted(names)
+    for path in (ROOT / "docs" / "adr").glob("*.md"):
+        first, *_ = path.read_text(encoding="utf-8").splitlines()
+        assert first.startswith(f"# {path.name.partition('-')[0]}"), path.name
