@@ -18,6 +18,7 @@ Source:
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -82,6 +83,23 @@ class BridgeConfig:
 
 BRIDGE_OPTIONS = ("speech_layers", "context", "positions", "running", "output_rms")
 """Fields that no official checkpoint has other than by default."""
+
+
+MINI_BRIDGE: Final = BridgeConfig(
+    speech_width=512,
+    audio_width=0,
+    width=512,
+    heads=8,
+    ffn_width=2048,
+    queries=4,
+    speech_layers=5,
+    context=8,
+    positions=True,
+    running=True,
+    llm_width=640,
+    output_rms=1.03,  # of Gemma's embeddings times the root of their width
+)
+"""The embedded model's: Whisper-base before it, Gemma 3 270M behind it."""
 
 
 class SelfAttention(nn.Module):

@@ -210,17 +210,18 @@ class Transcriber:
             draft=question.draft,
             barred=barred,
             watch=self._vocabulary.alignment_heads,
-            is_lost=partial(self._is_lost, question),
+            is_lost=partial(self._is_lost, question.heard_frames)
+            if question.task == TRANSCRIBE
+            else None,
         )
 
     def _is_lost(
-        self, question: Question, attention: Tensor, tokens: Sequence[int]
+        self, heard_frames: int, attention: Tensor, tokens: Sequence[int]
     ) -> bool:
-        """Return whether the last token of a transcript was heard behind the audio."""
-        if question.task != TRANSCRIBE or not self._num_spoken(list(tokens[-1:])):
-            return False
-        frame = last_token_frame(attention)
-        return is_behind_audio(frame, heard=question.heard_frames)
+        """Return whether the last token is a word heard behind the audio."""
+        return bool(self._num_spoken(list(tokens[-1:]))) and is_behind_audio(
+            last_token_frame(attention), heard=heard_frames
+        )
 
     def _attention(self, cross: Tensor, tokens: list[int]) -> Tensor:
         """Return where the tokens of prompt and answer looked, (A, P + N, T)."""

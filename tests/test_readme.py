@@ -14,13 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import EngineConfig
-from engine.errors import WeightsError
-from engine.weights import resolve
 from stream.config import read_config
 from stream.events import CLIENT_EVENTS, SERVER_EVENTS
 from tests.checkout import ROOT, tracked
 from tests.clients.threaded_server import threaded_server
+from tests.weights import require_weights
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/*.md")]
@@ -139,12 +137,7 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.fixture
 def weights():
-    try:
-        resolve("whisper", EngineConfig(), fetch=False)
-    except WeightsError as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no weights: {exc}")
+    require_weights()
 
 
 DEMO = [sys.executable, "-m", "clients.demo", "demo/jfk.ogg"]

@@ -26,7 +26,7 @@ from engine.geometry import WINDOW_SAMPLES, samples_of
 from engine.listening import Head
 from engine.llm import LanguageModel, faster_dtype, load_llm
 from engine.local import LocalEngine
-from engine.qformer import Bridge, BridgeConfig
+from engine.qformer import MINI_BRIDGE, Bridge
 from engine.skills import Skills
 from engine.weights import resolve
 
@@ -38,20 +38,6 @@ MAX_GROWTH = 1.25
 MAX_SOUND_S = 1.5
 TASK = "describe"
 MS = 1000.0
-MINI = BridgeConfig(
-    speech_width=512,
-    audio_width=0,
-    width=512,
-    heads=8,
-    ffn_width=2048,
-    queries=4,
-    speech_layers=5,
-    context=8,
-    positions=True,
-    running=True,
-    output_rms=1.03,
-)
-"""Shape of the embedded model's bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +169,9 @@ def ask_about_sound(engine: LocalEngine, samples: Samples) -> float:
 def random_head(llm: LanguageModel) -> Head:
     """Return a language model behind a bridge of mini's shape that learned nothing."""
     torch.manual_seed(0)
-    bridge = Bridge(replace(MINI, llm_width=llm.width)).eval().requires_grad_(False)
+    bridge = (
+        Bridge(replace(MINI_BRIDGE, llm_width=llm.width)).eval().requires_grad_(False)
+    )
     return Head(bridge, None, llm, Skills(tasks=(TASK,), questions=True))
 
 

@@ -31,7 +31,7 @@ from engine.data.manifest import read_manifest
 from engine.errors import EngineError
 from engine.evaluation.scores import word_errors
 from engine.geometry import ENCODER_RATE
-from engine.qformer import Bridge, BridgeConfig
+from engine.qformer import MINI_BRIDGE, Bridge
 from engine.training.ctc import Rows, TokenHead
 from engine.training.features import open_features, settings_of
 from engine.training.frame_store import FrameReader
@@ -44,21 +44,6 @@ FOLDER = "training"
 EMBEDDINGS = "model.embed_tokens.weight"
 LEAST = 20  # of a token, in the training texts
 SAMPLED_CLIPS = 200  # for mean and deviation of the frames
-
-MINI_BRIDGE = BridgeConfig(
-    speech_width=512,
-    audio_width=0,
-    width=512,
-    heads=8,
-    ffn_width=2048,
-    queries=4,
-    speech_layers=5,
-    context=8,
-    positions=True,
-    running=True,
-    llm_width=640,
-    output_rms=1.03,  # of Gemma's embeddings times the root of their width
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """`salmonn-ask` on a tiny SALMONN in official files, held to a plain computation."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -14,15 +13,13 @@ from transformers import AutoTokenizer, LlamaForCausalLM, logging
 
 from engine import ask
 from engine.checkpoint import read, write
-from engine.config import EngineConfig
-from engine.errors import WeightsError
 from engine.prompt import halves
 from engine.tasks import TEST_PROMPTS
-from engine.weights import resolve
 from tests.checkout import ROOT
 from tests.engine.plain_salmonn import plain_embeddings
 from tests.engine.tiny_checkpoint import PREFIX
 from tests.engine.tiny_salmonn import write_salmonn
+from tests.weights import require_weights
 
 TOKENS = 12
 PROCESS_S = 120
@@ -138,12 +135,7 @@ def test_the_process_gives_the_answers_of_a_plain_computation(files, sounds):
 
 @pytest.mark.end_to_end
 def test_mini_writes_down_what_is_said(capsys, tmp_path):
-    try:
-        resolve("whisper", EngineConfig(), fetch=False)
-    except WeightsError as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no weights: {exc}")
+    require_weights()
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear reader, this is a letter.\n" * 9)
     asked = [ROOT / "demo" / "jfk.ogg", letter, "--task", "transcribe"]

@@ -32,11 +32,7 @@ class Echo:
 
 
 @pytest.fixture
-def whisper(tiny_whisper, monkeypatch):
-    # The attention of a random model points nowhere.
-    monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
-    # Nor is it ever sure.
-    monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
+def whisper(tiny_whisper, believed):
     return WhisperAnswerer(LocalEngine(tiny_whisper, EngineConfig(), why="tiny"))
 
 

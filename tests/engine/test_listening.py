@@ -177,12 +177,8 @@ def test_a_task_may_be_answered_from_the_transcript(tiny_whisper, noise):
 
 
 def test_an_answer_from_the_transcript_depends_on_its_words_alone(
-    tiny_whisper, noise, monkeypatch
+    tiny_whisper, noise, believed
 ):
-    # The attention of a random model points nowhere.
-    monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
-    # Nor is it ever sure.
-    monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
     engine = engine_of(tiny_whisper, attentive_head("llama", beats=None))
     prompt = Prompt(task="translate:zh", max_tokens=9)
     chirp = torch.sin(3_000 * (torch.arange(64_000) / 16_000) ** 2)

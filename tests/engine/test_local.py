@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 import soundfile
@@ -7,13 +5,12 @@ import torch
 
 from engine.api import Mode, UtteranceOptions, by_task
 from engine.config import EncodingConfig, EngineConfig
-from engine.errors import WeightsError
 from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
 from engine.local import LocalEngine
-from engine.weights import resolve
 from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
 from tests.engine.tiny_head import attentive_head
 from tests.engine_contract import EngineContract, PromptContract
+from tests.weights import require_weights
 
 SPEECH = "demo/jfk.ogg"
 SPOKEN = (
@@ -32,11 +29,7 @@ class TestTinyEngine(EngineContract):
     """A random model finds words in noise; all else must hold for it, too."""
 
     @pytest.fixture(params=["exact", "streaming"])
-    def engine(self, tiny_whisper, request, monkeypatch):
-        # The attention of a random model points nowhere.
-        monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
-        # Nor is it ever sure.
-        monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
+    def engine(self, tiny_whisper, request, believed):
         encoding = EncodingConfig(closing=request.param)
         return LocalEngine(tiny_whisper, EngineConfig(encoding=encoding), why="tiny")
 
@@ -61,10 +54,7 @@ class TestTinySalmonn(TestTinyEngine, PromptContract):
     """The same with a random language model behind the encoder."""
 
     @pytest.fixture(params=["llama and official BEATs", "gemma3 and ours", "exact"])
-    def engine(self, tiny_whisper, request, monkeypatch):
-        monkeypatch.setattr("engine.transcriber.misplaced", lambda *_, **__: None)
-        # Nor is it ever sure.
-        monkeypatch.setattr("engine.transcriber.SPARSE_S", float("inf"))
+    def engine(self, tiny_whisper, request, believed):
         head, encoding = {
             "llama and official BEATs": (
                 attentive_head("llama", beats=LOOKS_AHEAD),
@@ -85,12 +75,7 @@ class TestTinySalmonn(TestTinyEngine, PromptContract):
 
 @pytest.fixture(scope="module")
 def real_engine():
-    try:
-        resolve("whisper", EngineConfig(), fetch=False)
-    except WeightsError as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no weights: {exc}")
+    require_weights()
     threads = torch.get_num_threads()
     engine = LocalEngine.load(EngineConfig(dtype="float32"))
     yield engine

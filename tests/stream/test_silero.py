@@ -1,6 +1,5 @@
 """Silero's detector: its windows with a scripted network, its ears with its own."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ from hypothesis import strategies as st
 
 from engine.api import silero_weights
 from engine.config import EngineConfig
-from engine.errors import WeightsError
-from engine.weights import resolve
 from stream.audio import FRAME_SAMPLES, SAMPLE_RATE, Framer, to_float, to_pcm
 from stream.silero import (
     CONTEXT_SAMPLES,
@@ -21,6 +18,7 @@ from stream.silero import (
     SileroVoiceDetector,
     load_network,
 )
+from tests.weights import require_weights
 
 DEMO = Path(__file__).parents[2] / "demo"
 
@@ -111,12 +109,7 @@ def test_a_detector_that_was_reset_is_as_new():
 @pytest.fixture(scope="module")
 def network():
     config = EngineConfig()
-    try:
-        resolve("silero", config, fetch=False)
-    except WeightsError as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no weights: {exc}")
+    require_weights("silero")
     return load_network(silero_weights(config))
 
 

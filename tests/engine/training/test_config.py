@@ -3,6 +3,7 @@
 import pytest
 
 from engine.config import build, read_toml
+from engine.qformer import MINI_BRIDGE
 from engine.training.config import StageConfig
 from engine.training.stages import find_stage, shipped
 
@@ -66,3 +67,9 @@ def test_each_stage_starts_from_the_last_one(size):
 def test_a_stage_that_is_neither_file_nor_name_is_told():
     with pytest.raises(ValueError, match=r"no stage 'nowhere\.toml': neither"):
         find_stage("nowhere.toml")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_minis_stages_train_the_bridge_that_was_warmed_up(number):
+    config = read_toml(StageConfig, find_stage(f"mini-{number}"))
+    assert config.bridge == MINI_BRIDGE

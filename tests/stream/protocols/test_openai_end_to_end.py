@@ -2,19 +2,16 @@
 
 import asyncio
 import base64
-import os
 
 import pytest
 import soundfile
 import soxr
 from openai import AsyncOpenAI
 
-from engine.config import EngineConfig
-from engine.errors import WeightsError
 from engine.evaluation.live import running_server
-from engine.weights import resolve
 from stream.audio import SAMPLE_RATE, to_pcm
 from tests.checkout import ROOT
+from tests.weights import require_weights
 
 pytestmark = pytest.mark.end_to_end
 
@@ -26,12 +23,7 @@ DEADLINE_S = 120
 
 @pytest.fixture(scope="module")
 def base_url():
-    try:
-        resolve("whisper", EngineConfig(), fetch=False)
-    except WeightsError as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no weights: {exc}")
+    require_weights()
     with running_server() as (url, _):
         yield url.replace("ws://", "http://") + "/v1"
 
