@@ -3,6 +3,8 @@
     salmonn-ask a.wav b.ogg --task transcribe         by Whisper-base
     salmonn-ask a.wav --prompt "What is that noise?"  by a SALMONN whose parts
         --whisper DIR --beats FILE --llm DIR --ckpt FILE        are named
+    salmonn-ask a.wav --prompt "What is that noise?"  by the mini with an adapter
+        --preset mini --ckpt FILE
     salmonn-ask --dry-run --preset salmonn-13b        memory needed; loads nothing
 
 A file of any format, rate and number of channels is heard; one of more than 30 s in
@@ -25,11 +27,11 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from rich.console import Console
 
 from engine import ask_report
-from engine.abilities import Basis, basis
 from engine.api import Prompt
 from engine.ask_options import LOADABLE, PROGRAM, parse
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
+from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
 
 if TYPE_CHECKING:
     from engine.asking import Answerer
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         preset = _preset(options)
         prompts = [_complete(prompt, options) for prompt in options.asked]
-        bases = [basis(preset, prompt) for prompt in prompts]
+        bases = _bases(preset, options.ckpt, prompts)
         if options.dry_run:
             return _look(preset, options, notes)
         answerer = _load(preset, options, notes)
@@ -98,7 +100,7 @@ def _ask_all(
 ) -> None:
     """Answer all about all files; one that fails does not stop the others."""
     from engine.asking import ask
-    from engine.recording import MAX_SAMPLES, read
+    from engine.recording import read
 
     is_several = len(options.files) > 1
     for file in options.files:
@@ -107,7 +109,7 @@ def _ask_all(
             if recording.changes:
                 notes.print(f"{file}: {recording.changes}")
             outcome.files.append(ask_report.file_record(file, recording))
-            is_long = len(recording.samples) > MAX_SAMPLES
+            is_long = len(recording.samples) > answerer.max_samples
             replies = ask(answerer, recording.samples, prompts)
             for index, reply in enumerate(replies):
                 about = bases[index % len(prompts)]
@@ -140,6 +142,29 @@ def _preset(options: argparse.Namespace) -> str:
     from engine.salmonn_files import preset_of
 
     return preset_of(read(options.ckpt))
+
+
+def _bases(preset: str, ckpt: Path | None, prompts: Sequence[Prompt]) -> list[Basis]:
+    """Return what each answer will rest on.
+
+    Raises:
+        UnsupportedError: If one is not to be answered.
+        WeightsError: If the checkpoint, which may say so, cannot be read.
+    """
+    heard: Skills | None = None
+    asked: Skills | None = DECLARED.get(preset, ANYTHING)
+    if preset == "mini":
+        heard, asked = CAPTIONS, None
+    if ckpt is not None and preset in ("mini", "custom"):
+        # Here, not above: `--help` must not wait for torch.
+        from engine.checkpoint import read
+        from engine.heads import skills_of
+
+        asked = skills_of(preset, read(ckpt), ckpt)
+    return [
+        (heard.basis(prompt) if heard else None) or basis_of(preset, asked, prompt)
+        for prompt in prompts
+    ]
 
 
 def _complete(prompt: Prompt, options: argparse.Namespace) -> Prompt:
@@ -190,11 +215,11 @@ def _load_mini(options: argparse.Namespace) -> "Answerer":
     dtype: Any = options.dtype or "float32"
     if dtype not in kinds or options.device != "cpu":
         raise UnsupportedError("data type of mini", dtype, kinds)
-    from engine.asking import WhisperAnswerer
+    from engine.asking import EngineAnswerer
     from engine.local import LocalEngine
 
-    config = EngineConfig(dtype=dtype, parts=PartsConfig(whisper=options.whisper))
-    return WhisperAnswerer(LocalEngine.load(config))
+    config = EngineConfig(dtype=dtype, parts=_parts(options))
+    return EngineAnswerer(LocalEngine.load(config))
 
 
 def _usual_dtype(device: str) -> str:

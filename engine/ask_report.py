@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from engine.abilities import Basis
 from engine.api import Prompt
 from engine.geometry import SAMPLE_RATE
+from engine.skills import Basis
 
 if TYPE_CHECKING:
     from engine.asking import Reply

@@ -1,7 +1,7 @@
 """Whole recordings in, answers out; a long one in parts, each asked everything.
 
-Two models answer behind one protocol: a SALMONN what it is asked in words, and
-Whisper's decoder the two tasks that it knows.  Knows neither files nor a terminal.
+Two ways behind one protocol: a SALMONN as the original runs it, and the live engine.
+Knows neither files nor a terminal.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from engine.answering import Search
-from engine.api import Finish, Prompt, Samples, UtteranceOptions, by_task
-from engine.errors import UnsupportedError
+from engine.api import Finish, Prompt, Samples, Source, UtteranceOptions, by_task
 from engine.local import LocalEngine
-from engine.recording import split
+from engine.recording import MAX_SAMPLES, split
 from engine.salmonn import Salmonn
-from engine.tasks import find
+from engine.skills import question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,9 @@ class Reply:
 class Answerer(Protocol):
     """A model that answers about clips."""
 
+    max_samples: int
+    """Of a clip that fits."""
+
     def check(self, prompts: Sequence[Prompt]) -> None:
         """Do nothing if all can be answered.
 
@@ -49,24 +51,26 @@ class Answerer(Protocol):
 class SalmonnAnswerer:
     """Asks a SALMONN; all prompts share one hearing of a clip."""
 
+    max_samples = MAX_SAMPLES
+
     def __init__(self, model: Salmonn, *, beams: int) -> None:
         self._model, self._beams = model, beams
 
     def check(self, prompts: Sequence[Prompt]) -> None:
         """Find every task by its name."""
         for prompt in prompts:
-            question_of(prompt)
+            question(prompt, Source.AUDIO)
 
     def answer(self, samples: Samples, prompts: Sequence[Prompt]) -> Iterator[Reply]:
         """Yield answers, in order."""
         audio = self._model.embed_audio(samples)
         for prompt in prompts:
-            question = question_of(prompt)
+            asked = question(prompt, Source.AUDIO)
             how = Search(beams=self._beams, max_tokens=prompt.max_tokens)
-            found = self._model.answer(audio, question, how)
+            found = self._model.answer(audio, asked, how)
             yield Reply(
                 prompt=prompt,
-                question=question,
+                question=asked,
                 start=0,
                 end=len(samples),
                 text=found.text,
@@ -75,57 +79,81 @@ class SalmonnAnswerer:
             )
 
 
-class WhisperAnswerer:
-    """Has Whisper's decoder write down or translate; it takes no questions."""
+class EngineAnswerer:
+    """Asks the live engine about whole clips.
+
+    Whisper's decoder hears the tasks that it knows; what else is asked, the language
+    model answers if it was loaded.  It hears as it does live, and chooses the likeliest
+    token at each step.
+    """
 
     def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
+        self.max_samples = engine.info.max_samples
 
     def check(self, prompts: Sequence[Prompt]) -> None:
         """Ask the engine whether it serves task and language."""
         for prompt in prompts:
-            self._engine.check(_options(prompt))
+            if self._is_heard(prompt):
+                self._engine.check(_options(prompt))
+            else:
+                self._engine.check_prompt(prompt)
 
     def answer(self, samples: Samples, prompts: Sequence[Prompt]) -> Iterator[Reply]:
         """Yield answers, in order."""
         for prompt in prompts:
-            options = _options(prompt)
-            (task,) = options.tasks
-            said = by_task(self._engine.hear(samples, options))[task]
-            yield Reply(
-                prompt=prompt,
-                question=None,
-                start=0,
-                end=len(samples),
-                text=said.text,
-                finish=Finish.STOP,
-                num_tokens=None,
-            )
+            answer = self._hear if self._is_heard(prompt) else self._ask
+            yield answer(samples, prompt)
+
+    def _is_heard(self, prompt: Prompt) -> bool:
+        return _task(prompt) in self._engine.info.tasks
+
+    def _hear(self, samples: Samples, prompt: Prompt) -> Reply:
+        options = _options(prompt)
+        said = by_task(self._engine.hear(samples, options))[options.tasks[0]]
+        return Reply(
+            prompt=prompt,
+            question=None,
+            start=0,
+            end=len(samples),
+            text=said.text,
+            finish=Finish.STOP,
+            num_tokens=None,
+        )
+
+    def _ask(self, samples: Samples, prompt: Prompt) -> Reply:
+        utterance = self._engine.open(UtteranceOptions(tasks=()))
+        utterance.push(samples)
+        reply = utterance.ask(prompt)
+        utterance.close()
+        while (finish := reply.finish) is None:
+            self._engine.generate([reply])
+        said = Reply(
+            prompt=prompt,
+            question=question(prompt, reply.source),
+            start=0,
+            end=len(samples),
+            text=reply.text,
+            finish=finish,
+            num_tokens=reply.num_tokens,
+        )
+        reply.close()
+        return said
 
 
 def ask(
     answerer: Answerer, samples: Samples, prompts: Sequence[Prompt]
 ) -> Iterator[Reply]:
     """Yield all answers about a recording of any length: part by part, in order."""
-    for part in split(samples):
+    for part in split(samples, answerer.max_samples):
         for reply in answerer.answer(part.samples, prompts):
             yield replace(reply, start=part.start, end=part.end)
 
 
-def question_of(prompt: Prompt) -> str:
-    """Return what a prompt asks, in words.
-
-    Raises:
-        UnsupportedError: If it names no task that there is.
-    """
-    if prompt.task is None:
-        return prompt.text.strip()
-    return find(prompt.task, prompt.language).prompt
-
-
 def _options(prompt: Prompt) -> UtteranceOptions:
-    if prompt.task is None:
-        raise UnsupportedError("prompt", prompt.text, ())
-    # A bare `translate` is into English.
-    task = "translate:en" if prompt.task == "translate" else prompt.task
-    return UtteranceOptions(tasks=(task,), language=prompt.language)
+    return UtteranceOptions(tasks=(_task(prompt),), language=prompt.language)
+
+
+def _task(prompt: Prompt) -> str:
+    """Return the task of a prompt; a bare `translate` is into English."""
+    return "translate:en" if prompt.task == "translate" else prompt.task or ""

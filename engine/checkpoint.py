@@ -18,7 +18,7 @@ import math
 import pickle
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ class Checkpoint:
     lora: dict[str, Tensor]
     extras: dict[str, Tensor]
     """Saved by the original code without need; kept, not read."""
-    skills: Skills = field(default_factory=Skills)
-    """What it was trained for, as our format says; the official ones say nothing."""
+    skills: Skills | None = None
+    """What it was trained for; None where the file does not say, as official ones."""
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -185,7 +185,8 @@ def _read_ours(path: Path) -> Checkpoint:
         lora["targets"] = {name: tuple(pair) for name, pair in lora["targets"].items()}
         sizes = Sizes(bridge, Lora(**lora))
         _check_counts(bridge)
-        skills = Skills.of(json.loads(stated.get("skills", "{}")))
+        told = json.loads(stated.get("skills", "null"))
+        skills = None if told is None else Skills.of(told)
     except (
         UnsupportedError,
         LookupError,
@@ -208,8 +209,9 @@ def _write_ours(checkpoint: Checkpoint, path: Path) -> None:
         "version": VERSION,
         "bridge": json.dumps(asdict(checkpoint.sizes.bridge)),
         "lora": json.dumps(asdict(checkpoint.sizes.lora)),
-        "skills": json.dumps(asdict(checkpoint.skills)),
     }
+    if checkpoint.skills is not None:
+        metadata["skills"] = json.dumps(asdict(checkpoint.skills))
     # Copies: BEATs' repeated tables may be one tensor, which the format refuses.
     tensors = {
         name: tensor.clone(memory_format=torch.contiguous_format)

@@ -3,7 +3,8 @@
 EngineError
 ├── ContextFullError   more positions than the language model has
 ├── UnsupportedError   a task or language that this model does not serve
-│   └── UntrainedError     … and that its weights were not trained for
+│   ├── UntrainedError     … because its weights were not trained for it
+│   └── UnloadedError      … because the weights for it are not there
 ├── TooLongError       an utterance longer than the model's positions
 ├── RecordingError     a sound file that cannot be heard
 └── WeightsError       a weight that is missing, damaged or does not fit
@@ -45,19 +46,38 @@ class UnsupportedError(EngineError):
 
 
 class UntrainedError(UnsupportedError):
-    """Raised when a preset is asked for what its weights were not trained for."""
+    """Raised when weights are asked for what they were not trained for."""
 
-    def __init__(
-        self, preset: str, request: str, reason: str, *, able: Sequence[str]
-    ) -> None:
+    def __init__(self, preset: str, request: str, *, able: Sequence[str]) -> None:
         super().__init__("request", request, able)
-        self.preset, self.request, self.reason = preset, request, reason
+        self.preset, self.request = preset, request
 
     def __str__(self) -> str:
-        others = " and ".join(self.supported)
-        able = f"{others} can be asked" if others else "no preset was"
-        reason = f": {self.reason}" if self.reason else ""
-        return f"{self.preset} was not trained {self.request}{reason}; {able}"
+        able = (
+            f"{_all(self.supported)} can be asked"
+            if self.supported
+            else "no preset was"
+        )
+        return f"{self.preset} was not trained for {self.request}; {able}"
+
+
+class UnloadedError(UnsupportedError):
+    """Raised when weights are asked that were not loaded."""
+
+    def __init__(self, preset: str, request: str, *, able: Sequence[str]) -> None:
+        super().__init__("request", request, able)
+        self.preset, self.request = preset, request
+
+    def __str__(self) -> str:
+        able = f"those of {_all(self.supported)} do" if self.supported else "none do"
+        return (
+            f"{self.preset} has no trained weights here that answer {self.request} "
+            f"(engine.parts.ckpt names them); {able}"
+        )
+
+
+def _all(names: Sequence[str]) -> str:
+    return " and ".join(names)
 
 
 class TooLongError(EngineError):

@@ -11,7 +11,7 @@ Everything that belongs to the utterance lives here and ends with it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -232,9 +232,13 @@ class WhisperUtterance:
 
     def ask(self, prompt: Prompt) -> Reply:
         """Begin a reply about what has been heard; see `engine.api.Utterance`."""
+        # Of a language that was only heard, nobody is refused for it.
+        asked = replace(prompt, language=None)
         if self._head is None or self._ear is None:
             raise UnsupportedError("prompt", prompt.task or prompt.text, ())
-        self._head.skills.check(prompt)
+        if self._head.skills.basis(asked) is None:
+            names = self._head.skills.names
+            raise UnsupportedError("prompt", prompt.task or prompt.text, names)
         if self._head.skills.source(prompt) is Source.TRANSCRIPT:
             return self._head.answer_text(prompt, self._transcript())
         if self._replies is Mode.EXACT:

@@ -105,7 +105,7 @@ def inspect_mini(config: EngineConfig) -> Inspection:
 
     def whole(path: Path) -> tuple[Shapes, str]:
         found = Shards.of(path).shapes()
-        return found, f"Whisper, {len(found)} tensors; questions need weights to come"
+        return found, f"Whisper, {len(found)} tensors; questions need an adapter"
 
     folder: Path | None = None
     try:

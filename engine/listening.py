@@ -100,6 +100,16 @@ class Head:
         self.bridge, self.beats, self.llm, self.skills = bridge, beats, llm, skills
         self.opening = llm.embed(prompts.opening(llm.tokenizer))
         """Embeddings of what stands before the audio, (N, D)."""
+        modules = [bridge, llm.model, *([beats] if beats else [])]
+        self.num_parameters = sum(p.numel() for m in modules for p in m.parameters())
+        """How many weights there are, before any are left out or kept in less."""
+
+    @property
+    def description(self) -> str:
+        """What answers, in a few words for the log."""
+        kind, dtype = self.llm.model.config.model_type, str(self.llm.dtype)
+        size = f"{self.num_parameters / 1e6:,.0f} M weights"
+        return f"{kind}, {size}, {dtype.removeprefix('torch.')}"
 
     def no_speech(self) -> Tensor:
         """Return speech frames of nothing, (0, speech_frame_width)."""

@@ -31,9 +31,10 @@ from engine.geometry import (
     WINDOW,
     samples_of,
 )
+from engine.heads import load_head
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
 from engine.listening import Head, LiveReply
-from engine.skills import Skills
+from engine.skills import basis_of
 from engine.transcriber import Transcriber
 from engine.weights import resolve
 from engine.whisper import TASKS, Whisper, load_whisper
@@ -65,7 +66,6 @@ class LocalEngine:
     ) -> None:
         self._whisper, self._config, self._why = whisper, config, why
         self._head = head
-        skills = head.skills if head else Skills()
         threads = torch.get_num_threads()
         plural = "1 thread" if threads == 1 else f"{threads} threads"
         left = min(MAX_FRAMES, round(config.encoding.left_context_s * ENCODER_RATE))
@@ -76,15 +76,20 @@ class LocalEngine:
         )
         self._decoder = TokenDecoder(whisper.model)
         self._transcriber = Transcriber(whisper, self._decoder, beams=config.beams)
+        answers = (
+            f"questions answered by {head.description}"
+            if head
+            else "no questions answered: engine.parts.ckpt names no trained weights"
+        )
         self._info = EngineInfo(
-            model=whisper.name,
+            model=config.preset if head else whisper.name,
             tasks=TASKS,
-            prompted_tasks=skills.tasks,
-            answers_questions=skills.questions,
+            prompted_tasks=head.skills.names if head else (),
+            answers_questions=head is not None and head.skills.questions,
             languages=tuple(whisper.vocabulary.languages),
             max_samples=MAX_SAMPLES,
-            description=f"{whisper.name} on cpu, {why}, {plural}",
-            parameters=whisper.num_parameters,
+            description=f"{whisper.name} on cpu, {why}, {plural}; {answers}",
+            parameters=whisper.num_parameters + (head.num_parameters if head else 0),
         )
 
     @classmethod
@@ -96,8 +101,9 @@ class LocalEngine:
         """
         torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
         folder = resolve("whisper", config)
+        head = load_head(config)
         whisper, why = _load(folder, config.dtype)
-        return cls(whisper, config, why=why)
+        return cls(whisper, config, why=why, head=head)
 
     @property
     def info(self) -> EngineInfo:
@@ -112,7 +118,7 @@ class LocalEngine:
         utterance.partial()
         utterance.final()
         if self._head:
-            about = self._info.prompted_tasks[:1]
+            about = self._head.skills.names[:1]
             prompt = Prompt(task=about[0]) if about else Prompt(text="?")
             reply = utterance.ask(replace(prompt, max_tokens=2))
             self.generate([reply])
@@ -129,11 +135,15 @@ class LocalEngine:
             raise UnsupportedError("language", language, self._info.languages)
 
         for task in options.prompted:
-            self.check_prompt(Prompt(task=task))
+            self.check_prompt(Prompt(task=task, language=language))
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Refuse a prompt that is not answered; see `engine.api.Engine`."""
-        (self._head.skills if self._head else Skills()).check(prompt)
+        skills = self._head.skills if self._head else None
+        if prompt.task in self._info.tasks and not (skills and skills.basis(prompt)):
+            # It is heard, not asked: that nobody can do it would not be true.
+            raise UnsupportedError("prompt", prompt.task, self._info.prompted_tasks)
+        basis_of(self._config.preset, skills, prompt)
 
     def generate(self, replies: Sequence[Reply]) -> None:
         """Add a token to each reply; see `engine.api.Engine`."""

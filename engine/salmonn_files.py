@@ -112,6 +112,11 @@ def speech_shapes(folder: Path, trained: Checkpoint | None) -> Shapes:
             f"{folder} has d_model {width!r}; the checkpoint was trained with a "
             f"Whisper of {expected}"
         )
+    layers, needed = config.get("encoder_layers", 0), 0
+    if trained and layers < (needed := trained.sizes.bridge.speech_layers):
+        raise WeightsError(
+            f"{folder} has {layers} layers in its encoder; the bridge reads {needed}"
+        )
     shapes = Shards.of(folder).shapes()
     found = {name: shape for name, shape in shapes.items() if ".encoder." in f".{name}"}
     if not found:

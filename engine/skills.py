@@ -1,35 +1,71 @@
-"""What a language model was trained to answer, and what it answers it from.
+"""What weights were trained to answer, what each preset's were, and who else can.
 
-A checkpoint that was never taught a task answers it all the same, with nonsense.  So a
-task is served only where it stands here.  Knows no model.
+A model answers whatever it is asked; whether it ever learnt to is another matter.  So a
+request is answered only where somebody has said on which basis, and is else refused in
+a sentence that names the preset which can.  A preset's declaration stands here; weights
+that a user brings declare themselves (`engine.checkpoint`).  Knows no model.
+
+Source:
+    arXiv:2310.13289, table 1 and section 4; bytedance/SALMONN@a58bba7, prompts/.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 from engine import tasks
 from engine.api import Prompt, Source
-from engine.errors import UnsupportedError
+from engine.errors import UnloadedError, UntrainedError
+from engine.tasks import LANGUAGES, TEST_PROMPTS, TRAINED, UNTRAINED
+
+
+class Basis(StrEnum):
+    """What an answer rests on."""
+
+    TRAINED = "trained"
+    """The weights were trained for it."""
+    MEASURED = "measured"
+    """Not trained for it; its authors measured how well they do it all the same."""
+    PROMPTED = "prompted"
+    """The original has a prompt for it, and no figures."""
+    QUESTION = "question"
+    """A free question, which nobody can have measured."""
+    UNDECLARED = "undeclared"
+    """Nobody has said what the weights were trained for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skills:
-    """Of one checkpoint."""
+    """What one set of weights can be asked.
+
+    Tasks are names of `engine.tasks`, filled in; one that ends in `:TEXT` may be about
+    any text.
+    """
 
     tasks: tuple[str, ...] = ()
-    """Names of `engine.tasks`, filled in."""
+    """Those that it was trained for."""
+    measured: tuple[str, ...] = ()
+    """Those that it was not trained for, but measured on."""
+    prompted: tuple[str, ...] = ()
+    """Those for which there is a prompt, and nothing is known."""
+    undeclared: tuple[str, ...] = ()
+    """Those that it is asked because nobody has said what it can."""
     questions: bool = False
-    """Whether it was trained to answer free text, too."""
+    """Whether it answers free text, too."""
     from_transcript: tuple[str, ...] = ()
     """Those of `tasks` that it answers better from the transcript than from the audio.
 
     The same model reads the text in place of the audio.  Which way is better was
-    measured for the checkpoint.
+    measured for the weights.
     """
+    languages: tuple[str, ...] | None = None
+    """Codes of the spoken languages that it was taught; None is all that it names."""
+    transcribes: tuple[str, ...] = ()
+    """Other languages, in which it is asked to transcribe by prompts of their own."""
 
     def __post_init__(self) -> None:
-        for task in self.tasks:
+        for task in self.names:
             tasks.find(task)
         for task in self.from_transcript:
             tasks.find_written(task)
@@ -48,21 +84,115 @@ class Skills:
         lists = {name: tuple(v) for name, v in table.items() if isinstance(v, list)}
         return cls(**{**table, **lists})
 
-    def check(self, prompt: Prompt) -> None:
-        """Do nothing if the prompt can be answered.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All tasks, whatever the answers rest on."""
+        return (*self.tasks, *self.measured, *self.prompted, *self.undeclared)
 
-        Raises:
-            UnsupportedError: If it cannot.
-        """
-        is_served = self.questions if prompt.task is None else prompt.task in self.tasks
-        if not is_served:
-            raise UnsupportedError("prompt", prompt.task or prompt.text, self.tasks)
+    @property
+    def written(self) -> frozenset[str] | None:
+        """Codes of the languages that answers may be written in; None is any."""
+        if self.languages is None or self.undeclared:
+            return None
+        into = (task.partition(":") for task in self.names)
+        into_languages = {about for word, _, about in into if word == "translate"}
+        return frozenset({"en", *self.languages, *self.transcribes, *into_languages})
+
+    def basis(self, prompt: Prompt) -> Basis | None:
+        """Return what an answer rests on; None if there is to be none."""
+        spoken, task = prompt.language, prompt.task
+        if spoken and self.languages is not None and spoken not in self.languages:
+            is_own = task == "transcribe" and spoken in self.transcribes
+            return Basis.PROMPTED if is_own else None
+        if task is None:
+            if not self.questions:
+                return None
+            return Basis.UNDECLARED if self.undeclared else Basis.QUESTION
+        for basis, names in (
+            (Basis.TRAINED, self.tasks),
+            (Basis.MEASURED, self.measured),
+            (Basis.PROMPTED, self.prompted),
+            (Basis.UNDECLARED, self.undeclared),
+        ):
+            if tasks.is_among(task, names):
+                return basis
+        return None
 
     def source(self, prompt: Prompt) -> Source:
         """Return what a prompt is to be answered from."""
         if prompt.task in self.from_transcript:
             return Source.TRANSCRIPT
         return Source.AUDIO
+
+
+def _names(groups: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the tasks of groups of prompts, each once."""
+    known = (g for g in groups.values() if g in TEST_PROMPTS)
+    return tuple(dict.fromkeys(tasks.name_of(group) for group in known))
+
+
+_TRAINED, _MEASURED = _names(TRAINED), _names(UNTRAINED)
+CAPTIONS: Final = Skills(tasks=("transcribe", "translate:en"))
+"""Of a Whisper's decoder: what is said, and that in English."""
+RELEASED: Final = Skills(
+    tasks=_TRAINED,
+    measured=_MEASURED,
+    prompted=tuple(
+        name
+        for name in map(tasks.name_of, TEST_PROMPTS)
+        if name not in ("transcribe", *_TRAINED, *_MEASURED)
+    ),
+    questions=True,
+    languages=("en",),
+    transcribes=("de", "zh"),
+)
+"""Of the language models of the released SALMONNs."""
+ANYTHING: Final = Skills(
+    undeclared=tuple(
+        dict.fromkeys(
+            [
+                *map(tasks.name_of, TEST_PROMPTS),
+                *(f"translate:{code}" for code in LANGUAGES),
+            ]
+        )
+    ),
+    questions=True,
+)
+"""Of weights of which nobody has said what they can: all of it is tried, and said."""
+DECLARED: Final = {"mini": CAPTIONS, "salmonn-13b": RELEASED, "salmonn-7b": RELEASED}
+"""What each preset can be asked with no weights but its own.
+
+An adapter of the mini's adds what it says of itself.  `custom` is what its weights say.
+"""
+
+
+def basis_of(preset: str, skills: Skills | None, prompt: Prompt) -> Basis:
+    """Return what an answer rests on.
+
+    Args:
+        preset: Whose weights are asked.
+        skills: Of these weights; None if none are there that could be asked.
+        prompt: What is asked.
+
+    Raises:
+        UnloadedError: If there are no weights.
+        UntrainedError: If they were not trained for it, or not for speech in its
+            language.
+        UnsupportedError: If there is no task of its name.
+    """
+    if prompt.task is not None:
+        # First: a name that no preset knows is another mistake.
+        tasks.find(prompt.task, prompt.language)
+    found = skills.basis(prompt) if skills else None
+    if found is not None:
+        return found
+    able = [name for name, known in DECLARED.items() if known.basis(prompt) is not None]
+    asked = f"task {prompt.task!r}" if prompt.task else "questions"
+    if prompt.language:
+        asked += f" on speech in {prompt.language!r}"
+    if skills is None:
+        raise UnloadedError(preset, asked, able=able)
+    raise UntrainedError(preset, asked, able=[n for n in able if n != preset])
 
 
 def question(prompt: Prompt, source: Source) -> str:

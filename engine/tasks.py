@@ -9,6 +9,7 @@ Source:
     bytedance/SALMONN@a58bba7, prompts/test_prompt.json; arXiv:2310.13289, table 1.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,8 @@ from engine.errors import UnsupportedError
 
 SLOT: Final = "{}"
 """What a prompt leaves open: the question, or the name of what is looked for."""
+TEXT: Final = "TEXT"
+"""What stands for it in a name."""
 
 TEST_PROMPTS: Final = {
     "asr": "Recognize the speech and give me the transcription.",
@@ -116,13 +119,18 @@ _TRANSLATE = {
     "ja": "translation_en2ja",
     "zh": "translation_ec",
 }
-_OURS = {"asr", "audiocaption", *_TRANSCRIBE.values(), *_TRANSLATE.values()}
-_OFFICIAL = tuple(group for group in TEST_PROMPTS if group not in _OURS)
+_NAMES = {
+    "asr": "transcribe",
+    "audiocaption": "describe",
+    **dict.fromkeys(_TRANSCRIBE.values(), "transcribe"),
+    **{group: f"translate:{code}" for code, group in _TRANSLATE.items()},
+}
+_OFFICIAL = tuple(group for group in TEST_PROMPTS if group not in _NAMES)
 NAMES: Final = (
     "transcribe",
     "translate:LANG",
     "describe",
-    *(f"{g}:TEXT" if SLOT in TEST_PROMPTS[g] else g for g in _OFFICIAL),
+    *(f"{g}:{TEXT}" if SLOT in TEST_PROMPTS[g] else g for g in _OFFICIAL),
 )
 """All names; what stands in capitals is to be filled in."""
 
@@ -179,6 +187,20 @@ def find_written(name: str) -> str:
 def fill(prompt: str, about: str) -> str:
     """Return a prompt with its open place, if it has one, filled in."""
     return prompt.replace(SLOT, about.strip())
+
+
+def name_of(group: str) -> str:
+    """Return the name that asks for a group of `TEST_PROMPTS`, one of `NAMES`."""
+    usual = f"{group}:{TEXT}" if SLOT in TEST_PROMPTS[group] else group
+    return _NAMES.get(group, usual)
+
+
+def is_among(name: str, names: Collection[str]) -> bool:
+    """Return whether names have one; what ends in `:TEXT` may be about any text."""
+    if name == "translate":
+        name = "translate:en"
+    word, _, about = name.partition(":")
+    return name in names or (bool(about) and f"{word}:{TEXT}" in names)
 
 
 def _word(name: str) -> str:

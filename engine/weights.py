@@ -1,6 +1,11 @@
 """Where a command finds its weights; and `salmonn-weights`, which fetches them.
 
 It says which parts there are and where they lie; how they get there, it does not.
+
+    salmonn-weights                                       fetch what captions need
+    salmonn-weights --list                                what there is
+    salmonn-weights --convert a.pth b.safetensors --task describe --questions
+                                                          a SALMONN's checkpoint
 """
 
 import argparse
@@ -85,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [p for p in parts.values() if arguments.part in (p.name, "all")]
     cache = cache_folder()
     try:
+        if arguments.convert:
+            return _convert(arguments)
         if not (arguments.list or arguments.verify):
             _fetch(chosen, cache, arguments.source)
         listed = list(parts.values()) if arguments.list else chosen
@@ -97,6 +104,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("salmonn-weights: interrupted; what was fetched is kept\n")
         return 1
     return int(not arguments.list and any(s.state != "ready" for s in states))
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    # Here, not above: whoever resolves weights does without torch.
+    from engine.convert_checkpoint import Trained, convert
+
+    trained = Trained(
+        tasks=tuple(arguments.task),
+        questions=arguments.questions,
+        languages=tuple(arguments.speech),
+        from_transcript=tuple(arguments.from_transcript),
+    )
+    source, target = arguments.convert
+    sys.stdout.write(convert(source, target, trained) + "\n")
+    return 0
 
 
 def _prepare(
@@ -165,10 +187,35 @@ def _parser() -> argparse.ArgumentParser:
     doing.add_argument(
         "--verify", action="store_true", help="check what is there; fetch nothing"
     )
+    doing.add_argument(
+        "--convert",
+        nargs=2,
+        type=Path,
+        metavar=("FROM", "TO"),
+        help="write a SALMONN's checkpoint in the other layout: official .pth, or our "
+        ".safetensors",
+    )
+    told = parser.add_argument_group("what a converted checkpoint was trained for")
+    for flag, what in (
+        ("task", "NAME"),
+        ("from-transcript", "NAME"),
+        ("speech", "LANG"),
+    ):
+        told.add_argument(
+            f"--{flag}", action="append", default=[], metavar=what, help=_TOLD[flag]
+        )
+    told.add_argument("--questions", action="store_true", help="free questions, too")
     parser.add_argument(
         "--json", metavar="FILE", help="write the facts as JSON; - prints"
     )
     return parser
+
+
+_TOLD = {
+    "task": "a task, as describe or translate:zh; repeatable",
+    "from-transcript": "… that it answers better from the transcript; repeatable",
+    "speech": "code of a spoken language (default: all); repeatable",
+}
 
 
 def _source(text: str) -> store.Source:

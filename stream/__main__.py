@@ -12,13 +12,13 @@ import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 from engine.api import Engine, load, silero_weights
-from engine.config import EngineConfig
+from engine.config import EngineConfig, PartsConfig
 from engine.errors import EngineError
 from stream.config import ServerConfig, read_config
 from stream.server import Server
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 LEVELS = ("debug", "info", "warning", "error")
+PARTS = tuple(field.name for field in fields(PartsConfig))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -111,7 +112,9 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
         OSError: If its file cannot be read.
     """
     config = read_config(arguments.config, os.environ)
-    engine = config.engine
+    named = {part: getattr(arguments, part) for part in PARTS}
+    parts = {part: path for part, path in named.items() if path is not None}
+    engine = replace(config.engine, parts=replace(config.engine.parts, **parts))
     if arguments.preset is not None:
         engine = replace(engine, preset=arguments.preset)
     auth = replace(
@@ -137,6 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 is every one")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML")
     parser.add_argument("--preset", choices=presets, help="which model")
+    for part in PARTS:
+        parser.add_argument(
+            f"--{part}", type=Path, metavar="PATH", help=f"engine.parts.{part}"
+        )
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM")
     parser.add_argument("--log-level", choices=LEVELS, default="info")

@@ -10,6 +10,7 @@ what is told of finals, the session knows.
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine.api import EngineInfo, Finish, Prompt, by_task
 from stream.answers import PendingSegment
@@ -138,8 +139,7 @@ class Asker:
         try:
             if refused is not None:
                 raise refused
-            prompt = self._questions.check(ask, language=self._language)
-            self._open(ask, prompt, self._passage(ask))
+            self._open(ask, self._checked(ask), self._passage(ask))
         except StreamError as exc:
             self._say(refusal(ask.id, exc))
 
@@ -194,6 +194,17 @@ class Asker:
             )
         return self._last
 
+    def _checked(self, ask: Ask, *, spoken: bool = False) -> Prompt:
+        """Return what the engine is asked, in the language that is spoken.
+
+        Raises:
+            StreamError: If it is refused; for its language only where the client named
+                that.  What was heard may be another, or music.
+        """
+        named = self._wishes.options.language
+        prompt = self._questions.check(ask, language=named, spoken=spoken)
+        return replace(prompt, language=self._language)
+
     def _open(self, ask: Ask, prompt: Prompt, passage: Passage) -> None:
         reply = next(self._numbers)
         self._questions.open(reply, ask, passage)
@@ -231,8 +242,7 @@ class Asker:
         name = f"{SPOKEN}{segment.number}"
         ask = Ask(id=name, text=question or text)
         try:
-            prompt = self._questions.check(ask, language=self._language, spoken=True)
-            self._open(ask, prompt, about)
+            self._open(ask, self._checked(ask, spoken=True), about)
         except StreamError as exc:
             self._say(refusal(name, exc))
 

@@ -65,13 +65,10 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
     may_ask = request.opening_phrase is not None or AUDIO_QUESTION in request.tasks
     if may_ask and not (info.answers_questions and TRANSCRIBE in info.tasks):
         raise UnsupportedRequestError(f"{info.model} answers no spoken questions")
+    heard = tuple(task for task in request.tasks if task in info.tasks)
+    # What the engine cannot be asked, it refuses when it is checked.
     prompted = tuple(
-        task
-        for task in request.tasks
-        if task in info.prompted_tasks and task not in info.tasks
-    )
-    heard = tuple(
-        task for task in request.tasks if task not in (*prompted, AUDIO_QUESTION)
+        task for task in request.tasks if task not in (*heard, AUDIO_QUESTION)
     )
     if may_ask and TRANSCRIBE not in heard:
         heard += (TRANSCRIBE,)

@@ -157,7 +157,7 @@ class EngineContract:
         utterance.close()
 
     def test_a_prompt_that_is_not_served_is_refused(self, engine):
-        with pytest.raises(UnsupportedError, match="no prompt 'sing'"):
+        with pytest.raises(UnsupportedError, match="no task 'sing'"):
             engine.check_prompt(Prompt(task="sing"))
         with pytest.raises(UnsupportedError):
             engine.check(UtteranceOptions(prompted=("sing",)))

@@ -102,7 +102,7 @@ async def test_a_question_that_is_refused_is_an_error_of_it_alone():
                 await early.complete()
             await client.send(TALK)
             unknown = await client.ask(task="sing")
-            with pytest.raises(QuestionError, match="no prompt 'sing'"):
+            with pytest.raises(QuestionError, match="no task 'sing'"):
                 await pieces_of(unknown)
             await client.end()
         texts = [e.text for e in events.result() if isinstance(e, Final)]

@@ -4,16 +4,21 @@ import numpy as np
 import pytest
 
 from engine.api import Finish, Prompt
-from engine.asking import Reply, WhisperAnswerer, ask, question_of
+from engine.asking import EngineAnswerer, Reply, ask
 from engine.config import EngineConfig
-from engine.errors import UnsupportedError
+from engine.errors import UnsupportedError, UntrainedError
 from engine.geometry import SAMPLE_RATE
 from engine.local import LocalEngine
+from engine.recording import MAX_SAMPLES
 from engine.tasks import TEST_PROMPTS
+from tests.engine.tiny_beats import LOOKS_BACK
+from tests.engine.tiny_head import tiny_head
 
 
 class Echo:
     """Answers with the prompt and the length of what it heard."""
+
+    max_samples = MAX_SAMPLES
 
     def check(self, prompts):
         pass
@@ -33,7 +38,7 @@ class Echo:
 
 @pytest.fixture
 def whisper(tiny_whisper, believed):
-    return WhisperAnswerer(LocalEngine(tiny_whisper, EngineConfig(), why="tiny"))
+    return EngineAnswerer(LocalEngine(tiny_whisper, EngineConfig(), why="tiny"))
 
 
 def test_each_part_is_asked_everything_in_order():
@@ -48,16 +53,6 @@ def test_each_part_is_asked_everything_in_order():
         assert one.end == other.start
     for reply in replies:
         assert reply.text == f"{reply.prompt.text} {reply.end - reply.start}"
-
-
-def test_a_task_is_asked_in_the_words_it_was_trained_with():
-    assert question_of(Prompt(task="describe")) == TEST_PROMPTS["audiocaption"]
-    assert (
-        question_of(Prompt(task="transcribe", language="zh")) == TEST_PROMPTS["asr_zh"]
-    )
-    assert question_of(Prompt(text=" Who? ")) == "Who?"
-    with pytest.raises(UnsupportedError, match="no task 'dance'"):
-        question_of(Prompt(task="dance"))
 
 
 def test_whisper_writes_down_and_translates(whisper, noise):
@@ -82,3 +77,22 @@ def test_whisper_writes_down_and_translates(whisper, noise):
 def test_whisper_refuses_what_it_does_not_know(whisper, prompt):
     with pytest.raises(UnsupportedError):
         whisper.check([prompt])
+
+
+def test_a_language_model_behind_whisper_answers_the_rest(tiny_whisper, noise):
+    head = tiny_head("gemma3", beats=LOOKS_BACK)
+    config = EngineConfig(preset="custom")
+    answerer = EngineAnswerer(LocalEngine(tiny_whisper, config, why="tiny", head=head))
+    prompts = [
+        Prompt(task="describe", max_tokens=3),
+        Prompt(text="Who?", max_tokens=3),
+        Prompt(task="transcribe"),
+    ]
+    answerer.check(prompts)
+    described, answered, written = answerer.answer(noise.numpy(), prompts)
+    assert described.question == TEST_PROMPTS["audiocaption"]
+    assert answered.question == "Who?"
+    assert written.question is None
+    assert all(reply.num_tokens in range(4) for reply in (described, answered))
+    with pytest.raises(UntrainedError, match="custom was not trained for task 'trans"):
+        answerer.check([Prompt(task="translate:de")])

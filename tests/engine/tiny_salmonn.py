@@ -25,6 +25,12 @@ from transformers import (
 from engine.config import PartsConfig
 from engine.qformer import Bridge, BridgeConfig
 from engine.tasks import TEST_PROMPTS
+from engine.whisper_settings import (
+    generation_config,
+    special_tokens,
+    token_settings,
+    tokenizer_config,
+)
 from tests.engine.tiny_checkpoint import (
     LAYERS,
     TINY,
@@ -34,8 +40,11 @@ from tests.engine.tiny_checkpoint import (
     lora_state,
     official_file,
 )
+from tests.engine.tiny_whisper import LANGUAGES as WHISPER_LANGUAGES
+from tests.engine.tiny_whisper import SPECIAL, tokenizer_bytes
 
 WORDS = 400
+NUM_TIMES = 1501  # tokens of a Whisper that stand for moments
 VICUNA_CONFIG = (
     "architectures",
     "bos_token_id",
@@ -96,6 +105,7 @@ def write_salmonn(folder: Path, *, seed: int = 0, spread: float = 0.3) -> Files:
     for model in (whisper, llm):
         scatter(model, spread)
     whisper.save_pretrained(folder / "whisper")
+    write_words(folder / "whisper")
     write_vicuna(folder / "llm", llm)
     beats = beats_file(folder / "beats.pt")
     ckpt = official_file(folder / "ckpt.pth", trained_state(spread))
@@ -123,7 +133,7 @@ def tiny_whisper() -> WhisperForConditionalGeneration:
     """Return a Whisper that takes 30 s, as wide as the bridge expects."""
     width = BRIDGE.speech_width
     config = WhisperConfig(
-        vocab_size=64,
+        vocab_size=256 + len(SPECIAL) + NUM_TIMES,
         num_mel_bins=80,
         d_model=width,
         encoder_layers=2,
@@ -133,12 +143,30 @@ def tiny_whisper() -> WhisperForConditionalGeneration:
         encoder_ffn_dim=20,
         decoder_ffn_dim=20,
         max_source_positions=1500,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        decoder_start_token_id=1,
+        **token_settings(_special()),
     )
     return WhisperForConditionalGeneration(config)
+
+
+def write_words(folder: Path) -> None:
+    """Write the files that tell what the tokens of a `tiny_whisper` mean."""
+    lists = {
+        "alignment_heads": [[0, 0], [0, 1]],
+        "lang_ids": list(WHISPER_LANGUAGES.values()),
+        "suppress_ids": [],
+        "suppress_ids_begin": [32],
+    }
+    texts = {
+        "generation_config.json": generation_config(lists, _special(), 448),
+        "tokenizer_config.json": tokenizer_config(_special(), 448),
+    }
+    (folder / "tokenizer.json").write_bytes(tokenizer_bytes())
+    for name, content in texts.items():
+        (folder / name).write_text(json.dumps(content))
+
+
+def _special() -> dict[str, int]:
+    return special_tokens(json.loads(tokenizer_bytes()))
 
 
 def tiny_llama() -> LlamaForCausalLM:

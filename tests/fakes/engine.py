@@ -102,7 +102,7 @@ class ScriptedEngine:
     def check_prompt(self, prompt: Prompt) -> None:
         known = self.info.prompted_tasks
         if prompt.task is not None and prompt.task not in known:
-            raise UnsupportedError("prompt", prompt.task, known)
+            raise UnsupportedError("task", prompt.task, (*self.info.tasks, *known))
         if prompt.task is None and not self.info.answers_questions:
             raise UnsupportedError("prompt", prompt.text, known)
 

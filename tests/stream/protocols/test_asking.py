@@ -88,7 +88,7 @@ async def test_several_are_answered_at_once_and_a_standing_task_beside_them():
         (question("q", about="you"), "protocol", "about is 'you'"),
         (question("q", text=""), "protocol", "text is empty"),
         (question("q", task="describe"), "protocol", "a text or a task"),
-        (question("q", text=None, task="sing"), "unsupported", "no prompt 'sing'"),
+        (question("q", text=None, task="sing"), "unsupported", "no task 'sing'"),
         (question("q", max_tokens=0), "protocol", "max_tokens is 0"),
         (question("", text="x"), "protocol", "id has 0 characters"),
         (question("spoken-1"), "protocol", "are the server's"),

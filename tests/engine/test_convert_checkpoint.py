@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from engine import checkpoint, weights
+from engine.skills import Skills
+from tests.engine.tiny_checkpoint import model_state, official_file
+
+
+@pytest.fixture
+def official(tmp_path):
+    return official_file(tmp_path / "official.pth", model_state())
+
+
+def converted(capsys, *arguments):
+    code = weights.main(["--convert", *map(str, arguments)])
+    return code, capsys.readouterr()
+
+
+def test_there_and_back_nothing_is_lost(official, tmp_path, capsys):
+    ours, back = tmp_path / "ours.safetensors", tmp_path / "back.pth"
+    code, told = converted(capsys, official, ours)
+    assert code == 0
+    assert "it does not say what it was trained for" in told.out
+    assert converted(capsys, ours, back)[0] == 0
+    first, second = checkpoint.read(official), checkpoint.read(back)
+    assert first.sizes == second.sizes
+    assert first.tensors.keys() == second.tensors.keys()
+    for name, tensor in first.tensors.items():
+        assert torch.equal(tensor, second.tensors[name]), name
+
+
+def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys):
+    ours, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    flags = ["--task", "describe", "--task", "translate:zh", "--questions"]
+    flags += ["--from-transcript", "translate:zh", "--speech", "en"]
+    code, told = converted(capsys, official, ours, *flags)
+    assert code == 0
+    assert "trained for describe, translate:zh, free questions" in told.out
+    expected = Skills(
+        tasks=("describe", "translate:zh"),
+        questions=True,
+        from_transcript=("translate:zh",),
+        languages=("en",),
+    )
+    assert checkpoint.read(ours).skills == expected
+    assert converted(capsys, ours, again)[0] == 0
+    assert checkpoint.read(again).skills == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "flags", "reason"),
+    [
+        ("new.pth", ["--questions"], "the official layout does not say what was tr"),
+        ("new.safetensors", ["--task", "sing"], "no task 'sing'"),
+        ("official.pth", [], "is there already; expected a new file"),
+    ],
+)
+def test_what_cannot_be_written_is_told(
+    official, tmp_path, capsys, target, flags, reason
+):
+    before = sorted(tmp_path.iterdir())
+    code, told = converted(capsys, official, tmp_path / target, *flags)
+    assert (code, told.out) == (1, "")
+    assert reason in told.err
+    assert sorted(tmp_path.iterdir()) == before
