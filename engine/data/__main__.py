@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import track
 
 from engine.data.audio import samples_of_clip, write_clip
-from engine.data.examples import examples_of, write_annotation
+from engine.data.examples import examples_of
+from engine.data.lists import write_annotation
 from engine.data.making.made import Maker
 from engine.data.making.overlaps import overlaps
 from engine.data.making.pairs import speaker_pairs

@@ -8,7 +8,6 @@ Source:
     bytedance/SALMONN@a58bba7, dataset.py, `SALMONNDataset.__getitem__`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import soundfile
 import soxr
 
 from engine.api import Samples
+from engine.data.examples import Example
 from engine.errors import EngineError
 from engine.geometry import SAMPLE_RATE
 
@@ -34,24 +34,33 @@ class ClipError(EngineError):
         return f"{self.file} {self.problem}"
 
 
-def read_joined(files: Sequence[Path]) -> Samples:
-    """Return the samples of a clip, 16 kHz, (S,), 1 to 30 s.
+def read_joined(example: Example) -> Samples:
+    """Return the samples of an example's clip, 16 kHz, (S,), 1 to 30 s.
 
     Raises:
         ClipError: If a file cannot be read, is empty, or holds what is no number.
     """
     silence = np.zeros(JOINT_SAMPLES, np.float32)
-    pieces = [_read(files[0])]
-    for file in files[1:]:
+    first, *others = example.files
+    pieces = [_read(first, example.start_s, example.duration_s)]
+    for file in others:
         pieces += [silence, _read(file)]
     samples = np.concatenate(pieces)[:MAX_SAMPLES]
     missing = max(0, MIN_SAMPLES - len(samples))
     return np.pad(samples, (0, missing))
 
 
-def _read(file: Path) -> Samples:
+def _read(
+    file: Path, start_s: float | None = None, duration_s: float | None = None
+) -> Samples:
+    """Return a file, or, where a start is given, only that part of it."""
     try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(file) as sound:
+            rate, frames = sound.samplerate, -1
+            if start_s is not None:
+                sound.seek(round(start_s * rate))
+                frames = -1 if duration_s is None else round(duration_s * rate)
+            samples = sound.read(frames, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as exc:
         raise ClipError(file, f"is not audio: {exc}") from exc
     if not len(samples):

@@ -13,8 +13,6 @@ from typing import Literal
 
 from engine.qformer import BridgeConfig
 
-Split = Literal["train", "dev"]
-
 
 def _at_least(least: float, section: object, *names: str) -> None:
     for name in names:
@@ -69,7 +67,10 @@ class DataConfig:
     tasks: tuple[str, ...] = ()
     """Only examples of these groups of wordings; empty means all."""
     batch: int = 8
-    """Examples at once in a process."""
+    """Examples at once in a process; groups of them where `together` is above 1."""
+    together: int = 1
+    """The most examples about one clip that are learned together: its audio goes
+    through the models once for all of them."""
     accumulation: int = 1
     """Batches of a process before the weights change."""
     sort_steps: int = 1
@@ -80,7 +81,8 @@ class DataConfig:
     """What is longer is cut, without its end-of-text."""
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "batch", "accumulation", "sort_steps", "max_target_tokens")
+        _at_least(1, self, "batch", "together", "accumulation")
+        _at_least(1, self, "sort_steps", "max_target_tokens")
         _at_least(0, self, "workers")
 
 

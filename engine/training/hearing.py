@@ -19,11 +19,11 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from engine.beats import Beats
 from engine.config import EncodingConfig
+from engine.data.examples import Example
 from engine.fbank import fbank
 from engine.features import LogMel, normalise
 from engine.geometry import HOP
 from engine.training.clips import MAX_SAMPLES, read_joined
-from engine.training.examples import Example
 from engine.training.features import BLOCKS, RIGHTS, FeatureSettings, stream_frames
 from engine.training.frame_store import FrameReader
 from engine.training.reading import Batch, Features
@@ -40,7 +40,7 @@ class ExactListener:
 
     def hear(self, example: Example, seed: str | None) -> Features:
         """Return `mel`, (3000, 80), and `fbank`, (M, 128)."""
-        samples = torch.from_numpy(read_joined(example.files))
+        samples = torch.from_numpy(read_joined(example))
         log_mel = LogMel()
         pieces = [log_mel.push(F.pad(samples, (0, MAX_SAMPLES - len(samples))))]
         mel = torch.cat([*pieces, log_mel.closing(0)])[: MAX_SAMPLES // HOP]
@@ -91,7 +91,8 @@ class StreamingListener:
 
     def hear(self, example: Example, seed: str | None) -> Features:
         """Return `speech`, (T, L·D)."""
-        if self._kept is not None and example.key in self._kept:
+        is_whole = example.start_s is None and len(example.files) == 1
+        if self._kept is not None and is_whole and example.key in self._kept:
             rows = self._kept.read(example.key)
             return {"speech": torch.from_numpy(rows).float()}
         encoding = EncodingConfig(left_context_s=self._settings.left_context_s)
@@ -104,7 +105,7 @@ class StreamingListener:
             )
         frames = stream_frames(
             self._encoder,
-            torch.from_numpy(read_joined(example.files)),
+            torch.from_numpy(read_joined(example)),
             encoding,
             closing_silence_s=self._settings.closing_silence_s,
         )

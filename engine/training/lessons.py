@@ -8,7 +8,7 @@ several forms of answer, drawn by the clip's path, so that the same clip always 
 the same.  Of "do you hear …?" as many are answered yes as no, and what is not heard is
 something of the same set: the near misses are what must be told apart.
 
-Knows facts only; of the dev split it makes nothing.
+Pairs of sentences teach translation without audio.  Knows facts only.
 """
 
 import argparse
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
-from engine.tasks import find
+from engine.tasks import find, find_written
 from engine.training.labels import Target, emotion, language, target, voice
 
 QA = "QA"
@@ -116,7 +117,7 @@ def lessons(
     """Return what a clip teaches.
 
     Args:
-        clip: Of the train split.
+        clip: Labelled.
         others: Names of what is heard in each set, to ask for what is not.
         seed: Of what is drawn.
     """
@@ -140,15 +141,33 @@ def names_of(clips: Iterable[Clip]) -> dict[str, list[str]]:
     return {name: sorted(labels) for name, labels in found.items()}
 
 
-def lines(clips: Sequence[Clip], *, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a list for training; dev clips have none."""
-    train = [clip for clip in clips if clip.facts.get("split") == "train"]
-    others = names_of(train)
-    for clip in train:
+def lines(
+    clips: Sequence[Clip], *, split: Split = "train", seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a list for training, or for scoring; of one split only."""
+    chosen = [clip for clip in clips if clip.facts.get("split") == split]
+    others = names_of(chosen)
+    for clip in chosen:
         for lesson in lessons(clip, others, seed=seed):
-            line = {"path": clip.path, "split": "train", "duration_s": clip.duration_s}
+            line = {"path": clip.path, "split": split, "duration_s": clip.duration_s}
             line |= {"task": lesson.task, "text": lesson.answer}
             yield line | ({"Q": lesson.question} if lesson.question else {})
+
+
+def written_lines(
+    pairs: Iterable[Mapping[str, Any]], *, split: Split = "train"
+) -> Iterator[dict[str, Any]]:
+    """Yield lines that ask for the Chinese of an English text.
+
+    Args:
+        pairs: `en`, a text; `zh`, its translations, the first of which is learned.
+        split: Which pairs.
+    """
+    question = find_written("translate:zh")
+    for pair in pairs:
+        if pair.get("split") == split:
+            line = {"read": pair["en"], "split": split, "task": QA, "Q": question}
+            yield line | {"text": pair["zh"][0]}
 
 
 def _spoken(facts: Mapping[str, Any]) -> Iterator[Lesson]:
@@ -221,10 +240,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         clips = read_manifest(options.manifest)
+        found = [*lines(clips, split=options.split, seed=options.seed)]
+        if options.pairs:
+            text = options.pairs.read_text(encoding="utf-8")
+            pairs = [json.loads(line) for line in text.splitlines()]
+            found += written_lines(pairs, split=options.split)
         with options.out.open("w", encoding="utf-8") as file:
-            for line in lines(clips, seed=options.seed):
+            for line in found:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    except (EngineError, OSError) as exc:
+    except (EngineError, OSError, ValueError, LookupError) as exc:
         sys.stderr.write(f"engine.training.lessons: {exc}\n")
         return 1
     return 0
@@ -238,6 +262,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--manifest", type=Path, required=True, help="labelled clips")
     parser.add_argument("--out", type=Path, required=True, help="the list, .jsonl")
+    parser.add_argument(
+        "--pairs", type=Path, help="sentences and translations: {en, zh, split} a line"
+    )
+    parser.add_argument("--split", choices=["train", "dev"], default="train")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     return parser
 

@@ -2,13 +2,13 @@
 
     floor = operations of a step / rate of a large matrix product
 
-Operations are counted by PyTorch while a step runs: products of forward and backward,
-nothing else.  The rate is the better of float32 and the stage's precision, each
+Operations are counted by PyTorch while the steps run for the first time: products of
+forward and backward, nothing else.  Then the same steps are timed; their numbers decide
+what they are.  The rate is the better of float32 and the stage's precision, each
 measured on this machine.  Nothing is kept.
 """
 
 import resource
-import statistics
 import sys
 import tempfile
 import time
@@ -27,7 +27,6 @@ from engine.training.loop import Trainer
 from engine.training.reading import Batch
 from engine.training.stage import Parts, prepare
 
-WARM_UP_STEPS = 2
 MEBI = 2**20
 GIGA = 1e9
 
@@ -38,7 +37,9 @@ class Figures:
 
     steps: int
     step_s: float
-    """Median of all measured steps."""
+    """Mean of all steps."""
+    examples: float
+    """In a step, on average."""
     reading_s: float
     """Of that, waiting for data."""
     operations: float
@@ -57,7 +58,8 @@ class Figures:
     def __str__(self) -> str:
         return (
             f"{1 / self.step_s:.3f} steps/s ({self.step_s:.2f} s a step, "
-            f"{self.reading_s:.2f} s of it waiting for data, median of {self.steps})\n"
+            f"{self.reading_s:.2f} s of it waiting for data, mean of {self.steps}), "
+            f"{self.examples / self.step_s:.1f} examples/s\n"
             f"floor {self.floor_s:.2f} s: {self.operations / GIGA:.1f} G multiply-adds "
             f"at {self.rate / GIGA:.1f} G/s; a step takes "
             f"{self.step_s / self.floor_s:.1f} times that\n"
@@ -79,26 +81,25 @@ def measure(
         stage = replace(
             config,
             out=Path(folder),
-            steps=max(config.steps, WARM_UP_STEPS + steps),
+            steps=max(config.steps, steps),
             data=replace(config.data, dev=()),
         )
         trainer = prepare(stage, parts, accelerator, Console(quiet=True))
-        batches = trainer.batches(0)
-        counted = [_count(trainer, step, batches) for step in range(WARM_UP_STEPS)]
-        waits, times = [], []
-        for step in range(WARM_UP_STEPS, WARM_UP_STEPS + steps):
-            waited = _Waited(batches)
+        first = trainer.batches(0)
+        operations = sum(_count(trainer, step, first) for step in range(steps))
+        again, taken_s = _Waited(trainer.batches(0)), 0.0
+        for step in range(steps):
             begin = time.perf_counter()
-            trainer.step(step, waited)
+            trainer.step(step, again)
             if accelerator.device.type == "cuda":
                 torch.cuda.synchronize()
-            times.append(time.perf_counter() - begin)
-            waits.append(waited.seconds)
+            taken_s += time.perf_counter() - begin
     return Figures(
         steps=steps,
-        step_s=statistics.median(times),
-        reading_s=statistics.median(waits),
-        operations=statistics.mean(counted),
+        step_s=taken_s / steps,
+        examples=again.examples / steps,
+        reading_s=again.seconds / steps,
+        operations=operations / steps,
         rate=rate,
         peak_mib=_peak_mib(accelerator),
         threads=torch.get_num_threads(),
@@ -110,7 +111,7 @@ class _Waited:
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches
-        self.seconds = 0.0
+        self.seconds, self.examples = 0.0, 0
 
     def __iter__(self) -> "_Waited":
         return self
@@ -119,6 +120,7 @@ class _Waited:
         begin = time.perf_counter()
         batch = next(self._batches)
         self.seconds += time.perf_counter() - begin
+        self.examples += len(batch.keys)
         return batch
 
 

@@ -3,6 +3,8 @@
     seed, epoch ─▶ permutation ─▶ one endless row of examples
     row ─▶ pools of some steps ─▶ sorted by length ─▶ batches, shuffled
 
+What is put in order is one example or several about the same clip, which stay together.
+
 A run that is resumed, or that runs on other processes, so sees what it would have seen.
 Knows examples by their numbers only.
 """
@@ -31,13 +33,16 @@ class Order:
     """The order of one run.
 
     Attributes:
-        lengths: Of all examples, in any unit.
-        batch: Examples in a batch.
+        members: Examples that are visited together, by their numbers; all of them, each
+            once.
+        lengths: Of each of those, in any unit.
+        batch: How many of them a batch has.
         batches: Of all processes together, before the weights change.
         sort_steps: Steps whose examples are sorted together.
         seed: Of the run.
     """
 
+    members: tuple[tuple[int, ...], ...]
     lengths: tuple[float, ...]
     batch: int
     batches: int
@@ -59,12 +64,39 @@ def _pool(order: Order, pool: int) -> list[tuple[Visit, ...]]:
     if order.sort_steps > 1:
         visits.sort(key=lambda visit: order.lengths[visit.example])
     cut = [
-        tuple(visits[first : first + order.batch])
+        _expanded(order, visits[first : first + order.batch])
         for first in range(0, size, order.batch)
     ]
     if order.sort_steps > 1:
         random.Random(f"{order.seed} pool {pool}").shuffle(cut)
     return cut
+
+
+def _expanded(order: Order, visits: Sequence[Visit]) -> tuple[Visit, ...]:
+    """Return the visits to examples that visits to groups of them stand for."""
+    return tuple(
+        Visit(epoch, example)
+        for epoch, group in visits
+        for example in order.members[group]
+    )
+
+
+def gather(clips: Sequence[object], most: int) -> tuple[tuple[int, ...], ...]:
+    """Return the numbers of examples, those of one clip together.
+
+    Args:
+        clips: What each example is about.
+        most: Examples in one group.
+    """
+    open_groups: dict[object, list[int]] = {}
+    groups: list[list[int]] = []
+    for number, clip in enumerate(clips):
+        group = open_groups.get(clip)
+        if group is None or len(group) == most:
+            open_groups[clip] = group = []
+            groups.append(group)
+        group.append(number)
+    return tuple(map(tuple, groups))
 
 
 def _visit(order: Order, position: int) -> Visit:

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from engine.data.examples import Example
 from engine.errors import EngineError
-from engine.prompt import Tokenizer, closing, opening
+from engine.prompt import Tokenizer, closing, opening, written
 from engine.tasks import fill
-from engine.training.examples import Example
 from engine.training.order import Visit
 from engine.wordings import WORDINGS, choose
 
@@ -48,13 +48,16 @@ class Item:
     """One example as tensors."""
 
     key: str
+    clip: object
+    """What it is about, and when; examples that agree on it share its features."""
     seed: str
-    """Of whatever the model draws for this visit."""
+    """Of whatever is drawn for the clip on this visit."""
     closing: Tensor
-    """Ids behind the audio, (n,)."""
+    """Ids behind the audio, (n,); all ids of a prompt about a text."""
     target: Tensor
     """Ids to learn, end-of-text with them, (n,)."""
     features: Features
+    """None of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,16 @@ class Batch:
     """Some examples at once; the longest decides how much is padding."""
 
     keys: tuple[str, ...]
-    seeds: tuple[str, ...]
+    clips: tuple[int, ...]
+    """Which clip each example is about; -1 is none: a text."""
     closings: tuple[Tensor, ...]
     targets: tuple[Tensor, ...]
+    seeds: tuple[str, ...]
+    """Of each clip."""
     features: Features
-    """Each (B, T, …), zeros behind what is shorter."""
+    """Each (C, T, …), zeros behind what is shorter."""
     lengths: dict[str, Tensor]
-    """Of each clip's features, (B,)."""
+    """Of each clip's features, (C,)."""
     broken: tuple[Broken, ...] = ()
 
     @property
@@ -116,6 +122,10 @@ class Speller:
         """Return the ids behind the audio, (n,)."""
         return torch.tensor(closing(self._tokenizer, question))
 
+    def written(self, question: str, text: str) -> Tensor:
+        """Return the ids of a whole prompt about a text, (n,)."""
+        return torch.tensor(written(self._tokenizer, question, text))
+
     def target(self, text: str) -> Tensor:
         """Return the ids to learn; a text that is cut does not end."""
         ids = self._tokenizer.encode(text, add_special_tokens=False)
@@ -145,49 +155,60 @@ class Reader:
         """
         self._examples, self._listener, self._speller = examples, listener, speller
         self._seed, self._fixed = seed, fixed
+        self._heard: tuple[object, Features] = (None, {})  # on the last visit
 
     def __getitem__(self, visit: Visit) -> Item | Broken:
         """Return an example for one visit, or what is wrong with it."""
         example = self._examples[visit.example]
-        seed = f"{self._seed} {visit.number(len(self._examples))}"
+        question = self._question(example, visit)
+        target = self._speller.target(example.text)
+        if not example.files:
+            asked = self._speller.written(question, example.read)
+            return Item(example.key, None, "", asked, target, {})
+        clip = (visit.epoch, example.files, example.start_s)
+        seed = f"{self._seed} {visit.epoch} {example.key} {example.start_s}"
         try:
-            features = self._listener.hear(example, None if self._fixed else seed)
+            if clip != self._heard[0]:
+                heard = self._listener.hear(example, None if self._fixed else seed)
+                self._heard = (clip, heard)
         except EngineError as exc:
             return Broken(example.key, str(exc))
-        return Item(
-            example.key,
-            seed,
-            self._speller.closing(self._question(example, visit)),
-            self._speller.target(example.target),
-            features,
-        )
+        asked = self._speller.closing(question)
+        return Item(example.key, clip, seed, asked, target, self._heard[1])
 
     def _question(self, example: Example, visit: Visit) -> str:
         if self._fixed:
-            return fill(WORDINGS[example.group][0], example.about)
+            return fill(WORDINGS[example.task][0], example.question)
         return choose(
-            example.group,
+            example.task,
             seed=self._seed,
             example=visit.number(len(self._examples)),
-            about=example.about,
+            about=example.question,
         )
 
 
 def collate(read: Sequence[Item | Broken]) -> Batch:
-    """Return a batch of what could be read."""
+    """Return a batch of what could be read; what has one clip shares it."""
     items = [item for item in read if isinstance(item, Item)]
-    names = items[0].features if items else {}
+    places: dict[object, int] = {}
+    heard = list[Item]()
+    for item in items:
+        if item.features and item.clip not in places:
+            places[item.clip] = len(heard)
+            heard.append(item)
+    names = heard[0].features if heard else {}
     return Batch(
         keys=tuple(item.key for item in items),
-        seeds=tuple(item.seed for item in items),
+        clips=tuple(places.get(item.clip, -1) for item in items),
+        seeds=tuple(item.seed for item in heard),
         closings=tuple(item.closing for item in items),
         targets=tuple(item.target for item in items),
         features={
-            name: pad_sequence([item.features[name] for item in items], True)
+            name: pad_sequence([item.features[name] for item in heard], True)
             for name in names
         },
         lengths={
-            name: torch.tensor([len(item.features[name]) for item in items])
+            name: torch.tensor([len(item.features[name]) for item in heard])
             for name in names
         },
         broken=tuple(item for item in read if isinstance(item, Broken)),

@@ -18,14 +18,15 @@ from torch import nn
 from engine import checkpoint
 from engine.checkpoint import Checkpoint
 from engine.checkpoint_sizes import Lora, Sizes
+from engine.data.examples import Example
+from engine.data.lists import read_examples
 from engine.llm import LanguageModel
 from engine.lora import adapter_state
 from engine.training import stories
 from engine.training.config import StageConfig
-from engine.training.examples import Example, read_examples
 from engine.training.journal import Journal
 from engine.training.loop import Trainer
-from engine.training.order import Order, Visit
+from engine.training.order import Order, Visit, gather
 from engine.training.reading import Batches, Listener, Reader, Speller
 from engine.training.state import read_state
 from engine.training.student import Student, words_of
@@ -96,10 +97,13 @@ def prepare(
     dev = _dev_examples(config, told)
     if config.loss_words == "seen":
         items = (*examples.items, *dev)
-        targets = [parts.speller.target(item.target) for item in items]
+        targets = [parts.speller.target(item.text) for item in items]
         parts.student.choose_among(words_of(targets))
+    about = [(item.files, item.start_s, item.read) for item in examples.items]
+    members = gather(about, data.together)
     order = Order(
-        lengths=tuple(item.duration_s or 0.0 for item in examples.items),
+        members=members,
+        lengths=tuple(examples.items[group[0]].duration_s or 0.0 for group in members),
         batch=data.batch,
         batches=data.accumulation * accelerator.num_processes,
         sort_steps=data.sort_steps,
@@ -170,9 +174,14 @@ def _batches(
 
 
 def _plan(examples: Sequence[Example], batch: int) -> list[tuple[Visit, ...]]:
-    """Return all examples in batches, the shortest first: little of them is padding."""
+    """Return all examples in batches, the shortest first, those of a clip together."""
     visits = [Visit(0, index) for index in range(len(examples))]
-    visits.sort(key=lambda visit: examples[visit.example].duration_s or 0.0)
+    visits.sort(
+        key=lambda visit: (
+            examples[visit.example].duration_s or 0.0,
+            examples[visit.example].key,
+        )
+    )
     return [tuple(visits[n : n + batch]) for n in range(0, len(visits), batch)]
 
 
@@ -196,7 +205,8 @@ def _digest(examples: Sequence[Example]) -> str:
     """Return a short name for what examples are about."""
     digest = hashlib.sha256()
     for item in examples:
-        line = [item.key, *item.files[1:], item.group, item.about, item.target]
+        line = [item.key, *item.files[1:], item.task, item.question, item.text]
+        line += [item.read, item.start_s]
         digest.update(json.dumps(line, default=str).encode())
     return f"{len(examples)} examples, {digest.hexdigest()[:12]}"
 

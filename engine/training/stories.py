@@ -21,10 +21,11 @@ import torch
 from torch import Tensor
 
 from engine.cache import Cache
+from engine.data.examples import Example
+from engine.data.lists import DataError
 from engine.llm import LanguageModel
 from engine.lora import DEFAULT, use_adapter
 from engine.training.config import StoriesConfig
-from engine.training.examples import DataError, Example
 from engine.training.order import Visit
 from engine.training.reading import Broken, Reader, collate
 from engine.training.state import replace_file
@@ -37,7 +38,7 @@ GROUP: Final = "audio_story_telling"
 def questions(clips: Sequence[Example]) -> list[Example]:
     """Return a request for a story about each clip."""
     # A target must be there; nobody reads it.
-    return [replace(clip, group=GROUP, about="", target="…") for clip in clips]
+    return [replace(clip, task=GROUP, question="", text="…") for clip in clips]
 
 
 def write_stories(

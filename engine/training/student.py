@@ -4,24 +4,26 @@
     opening, question, answer ─────embed────▶ embeddings ┴▶ language model ─▶ loss
 
 Ears and language model are frozen: they stay in eval mode, and only the bridge and the
-language model's adapters have gradients.  An example's parts stand without a gap, and
-what is padded stands behind them, so that no mask is needed: a causal model never sees
-what follows.  (The original pads between question and answer.)  Knows no files.
+language model's adapters have gradients.  All examples stand in one row without a gap,
+those about one clip behind one copy of it (`engine.training.packing`).  (The original
+pads between question and answer.)  Knows no files.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from engine.geometry import window_count
 from engine.qformer import Bridge
 from engine.training.config import MaskConfig
 from engine.training.masking import mask
+from engine.training.packing import Packed, Tree
 from engine.training.reading import Batch
 
 ADAPTER = ".lora_"  # in the names of peft's modules and weights
@@ -118,18 +120,33 @@ class Student(nn.Module):
         if not batch.keys:
             nothing = next(iter(self.learned()))[1].sum() * 0.0
             return Tally(nothing, 0, nothing.detach())
-        rows = self._rows(batch, [target[:-1] for target in batch.targets])
+        order = sorted(range(len(batch.keys)), key=lambda n: batch.clips[n])
+        trees, row = self._trees(batch, order)
+        packed = Packed(trees)
         hidden = self.llm.base_model(
-            inputs_embeds=pad_sequence(rows, True), use_cache=False
-        ).last_hidden_state
-        # The state before each token to learn; the last ones of each row.
+            inputs_embeds=row[None],
+            position_ids=packed.positions(row.device),
+            # Four dimensions say that the mask is ready; packing makes its own.
+            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=row.device),
+            use_cache=False,
+            packed=packed,
+        ).last_hidden_state[0]
+        # The state before each token to learn; the last ones of each branch.
+        branches = [
+            branch
+            for tree, states in zip(
+                trees, hidden.split([tree.size for tree in trees]), strict=True
+            )
+            for branch in states.split([tree.stem, *tree.branches])[1:]
+        ]
+        wanted = [batch.targets[n] for n in order]
         states = torch.cat(
             [
-                states[len(row) - len(target) : len(row)]
-                for states, row, target in zip(hidden, rows, batch.targets, strict=True)
+                branch[len(branch) - len(target) :]
+                for branch, target in zip(branches, wanted, strict=True)
             ]
         )
-        targets = torch.cat(batch.targets)
+        targets = torch.cat(wanted)
         if self._words is not None:
             targets = torch.searchsorted(self._words, targets)
         logits = self._logits(states)
@@ -141,7 +158,11 @@ class Student(nn.Module):
 
     def prefixes(self, batch: Batch) -> list[Tensor]:
         """Return the embeddings up to where each answer begins, each (N, D)."""
-        return self._rows(batch, [target[:0] for target in batch.targets])
+        stems, embed = self._stems(batch), self.llm.get_input_embeddings()
+        return [
+            torch.cat([stems[clip], embed(closing)]) if clip >= 0 else embed(closing)
+            for clip, closing in zip(batch.clips, batch.closings, strict=True)
+        ]
 
     def _logits(self, states: Tensor) -> Tensor:
         """Return the scores of the words that the loss chooses among, (n, V)."""
@@ -153,16 +174,33 @@ class Student(nn.Module):
             logits = cap * torch.tanh(logits / cap)
         return logits
 
-    def _rows(self, batch: Batch, answers: Sequence[Tensor]) -> list[Tensor]:
-        """Return what the language model reads for each example, (N, D)."""
-        heard = self._heard(batch)
-        ids = [torch.cat(pair) for pair in zip(batch.closings, answers, strict=True)]
-        embed = self.llm.get_input_embeddings()
-        embedded = embed(torch.cat([self._opening, *ids]))
-        opening, *behind = embedded.split([len(self._opening), *map(len, ids)])
+    def _trees(self, batch: Batch, order: Sequence[int]) -> tuple[list[Tree], Tensor]:
+        """Return what the language model reads, (N, D), examples in an order."""
+        stems = self._stems(batch)
+        ids = [torch.cat([batch.closings[n], batch.targets[n][:-1]]) for n in order]
+        sizes = [len(branch) for branch in ids]
+        embedded = self.llm.get_input_embeddings()(torch.cat(ids)).split(sizes)
+        trees, pieces = list[Tree](), list[Tensor]()
+        clips = zip((batch.clips[n] for n in order), embedded, strict=True)
+        for clip, group in groupby(clips, key=itemgetter(0)):
+            branches = [branch for _, branch in group]
+            if clip < 0:  # texts, each for itself
+                trees += [Tree(0, (len(branch),)) for branch in branches]
+                pieces += branches
+            else:
+                lengths = tuple(len(branch) for branch in branches)
+                trees.append(Tree(len(stems[clip]), lengths))
+                pieces += [stems[clip], *branches]
+        return trees, torch.cat(pieces)
+
+    def _stems(self, batch: Batch) -> list[Tensor]:
+        """Return the embeddings of each clip with what stands before it, (N, D)."""
+        if not batch.features:
+            return []
+        opening = self.llm.get_input_embeddings()(self._opening)
         return [
-            torch.cat([opening, audio.to(opening.dtype), words])
-            for audio, words in zip(heard, behind, strict=True)
+            torch.cat([opening, audio.to(opening.dtype)])
+            for audio in self._heard(batch)
         ]
 
     def _heard(self, batch: Batch) -> list[Tensor]:

@@ -6,7 +6,7 @@ import soundfile
 
 from engine.data.__main__ import main
 from engine.data.audio import samples_of_clip
-from engine.data.examples import read_annotation
+from engine.data.lists import read_examples
 from engine.data.manifest import Clip, read_manifest, write_manifest
 from tests.engine.data.layouts import damage, record, write
 
@@ -69,7 +69,7 @@ def test_a_manifest_becomes_an_annotation(corpus, tmp_path):
     assert main(["read", "librispeech", str(corpus), "--out", str(manifest)]) == 0
     flags = ["--out", str(out), "--task", "asr", "--split", "test"]
     assert main(["annotate", str(manifest), *flags]) == 0
-    assert [e.text for e in read_annotation(out)] == ["Some words"] * 2
+    assert [e.text for e in read_examples([out], "train").items] == ["Some words"] * 2
     paths = [entry["path"] for entry in json.loads(out.read_text())["annotation"]]
     assert not any(path.startswith("/") for path in paths)
 

@@ -9,9 +9,9 @@ from transformers import WhisperFeatureExtractor
 
 from engine.beats import Beats
 from engine.config import EncodingConfig
+from engine.data.lists import read_examples
 from engine.fbank import fbank
 from engine.training.clips import read_joined
-from engine.training.examples import read_examples
 from engine.training.features import FeatureSettings, stream_frames
 from engine.training.hearing import (
     ExactEars,
@@ -55,7 +55,7 @@ def encoder(tiny_model):
 
 def test_exact_features_are_whispers_own(examples):
     extractor = WhisperFeatureExtractor()
-    samples = read_joined(examples[1].files)
+    samples = read_joined(examples[1])
     expected = extractor(samples, sampling_rate=16_000, return_tensors="pt")
     heard = ExactListener(has_audio=True).hear(examples[1], None)
     assert torch.allclose(heard["mel"].T, expected.input_features[0], atol=1e-4)
@@ -91,7 +91,7 @@ def test_dev_clips_are_heard_in_the_blocks_that_are_served(examples, encoder):
     listener = StreamingListener(encoder, SETTINGS, None)
     expected = stream_frames(
         encoder,
-        torch.from_numpy(read_joined(examples[0].files)),
+        torch.from_numpy(read_joined(examples[0])),
         EncodingConfig(),
         closing_silence_s=1.0,
     )

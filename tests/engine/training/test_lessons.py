@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.data.lists import read_examples
 from engine.data.manifest import Clip
+from engine.tasks import find_written
 from engine.training.lessons import ANSWERS, QUESTIONS, lessons, lines, main
 from engine.wordings import WORDINGS
 
@@ -116,8 +118,29 @@ def test_lines_are_of_train_clips_and_of_known_tasks():
     found = list(lines(clips))
     assert {line["path"] for line in found} == {"a.ogg", "c.ogg", "d.ogg"}
     assert {line["split"] for line in found} == {"train"}
+    assert {line["path"] for line in lines(clips, split="dev")} == {"b.ogg"}
     assert {line["task"] for line in found} <= WORDINGS.keys()
     assert all(bool(line.get("Q")) is (line["task"] == "QA") for line in found)
+
+
+def test_pairs_of_sentences_are_asked_as_transcripts_are(tmp_path):
+    manifest, pairs = tmp_path / "manifest.jsonl", tmp_path / "pairs.jsonl"
+    facts = {"path": "a.ogg", "set": "x", "duration_s": 1.0, "split": "dev"}
+    manifest.write_text(json.dumps(facts))
+    told = [
+        {"en": "It's OK.", "zh": ["没关系。", "没事。"], "split": "dev"},
+        {"en": "I'm thrilled.", "zh": ["我激动不已。"], "split": "train"},
+    ]
+    pairs.write_text("\n".join(map(json.dumps, told)))
+    out = tmp_path / "lessons.jsonl"
+    arguments = ["--manifest", str(manifest), "--out", str(out)]
+    assert main([*arguments, "--pairs", str(pairs), "--split", "dev"]) == 0
+    *_, last = [json.loads(line) for line in out.read_text().splitlines()]
+    assert (last["read"], last["text"]) == ("It's OK.", "没关系。")
+    assert last["Q"] == find_written("translate:zh")
+    assert read_examples([out], "dev").items[-1].read == "It's OK."
+    pairs.write_text("no pair")
+    assert main([*arguments, "--pairs", str(pairs)]) == 1
 
 
 def test_the_command_writes_a_list(tmp_path):

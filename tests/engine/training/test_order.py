@@ -3,12 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.training.order import Order, Visit
+from engine.training.order import Order, Visit, gather
 
 
 def an_order(size=10, *, batch=2, batches=2, sort_steps=1, seed=0):
     lengths = tuple(float(n * 7 % 5) for n in range(size))
-    return Order(lengths, batch, batches, sort_steps, seed)
+    members = tuple((n,) for n in range(size))
+    return Order(members, lengths, batch, batches, sort_steps, seed)
 
 
 def visits(order, steps):
@@ -79,3 +80,13 @@ def test_a_batch_cut_in_two_holds_the_same_examples():
 def test_visits_are_numbered_through_all_epochs():
     assert Visit(0, 3).number(10) == 3
     assert Visit(2, 3).number(10) == 23
+
+
+def test_what_is_about_one_clip_is_gathered_up_to_a_number():
+    assert gather("abaacb", 2) == ((0, 2), (1, 5), (3,), (4,))
+
+
+def test_examples_about_one_clip_are_visited_together():
+    order = Order(((0, 2), (1, 3), (4,)), (1.0, 1.0, 1.0), 1, 3, 1, seed=0)
+    batches = order.step(0)
+    assert {tuple(v.example for v in b) for b in batches} == {(0, 2), (1, 3), (4,)}

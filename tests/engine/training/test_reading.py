@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from engine.data.lists import read_examples
 from engine.tasks import TEST_PROMPTS
-from engine.training.examples import read_examples
 from engine.training.order import Visit
 from engine.training.reading import Batches, Broken, Item, Reader, Speller, collate
 from engine.wordings import WORDINGS
@@ -79,6 +79,37 @@ def test_shorter_features_are_followed_by_zeros(reader):
     assert batch.lengths["bands"].tolist() == [60, 70, 50]
     assert not batch.features["bands"][2, 50:].any()
     assert batch.num_targets == 5 + 4 + 5
+
+
+def test_examples_about_one_clip_share_its_features(tmp_path, speller):
+    listed = write_clips(tmp_path, 2)
+    listed.write_text(listed.read_text("utf-8") * 2)
+    examples = read_examples([listed], "train").items
+    heard = []
+
+    class Counting(BandListener):
+        def hear(self, example, seed):
+            heard.append(example.key)
+            return super().hear(example, seed)
+
+    reader = Reader(examples, Counting(), speller, seed=0)
+    batch = collate([reader[Visit(0, index)] for index in (0, 2, 1)])
+    assert batch.keys == ("low0.wav", "low0.wav", "high1.wav")
+    assert batch.clips == (0, 0, 1)
+    assert batch.features["bands"].shape[0] == len(batch.seeds) == 2
+    assert heard == ["low0.wav", "high1.wav"]
+    again = collate([reader[Visit(0, 0)], reader[Visit(1, 0)]])
+    assert again.clips == (0, 1)
+
+
+def test_a_question_about_a_text_has_no_audio(tmp_path, speller):
+    path = tmp_path / "x.jsonl"
+    line = '{"read": "Hello.", "text": "Hallo.", "task": "QA", "Q": "In German:"}'
+    path.write_text(line, encoding="utf-8")
+    examples = read_examples([path], "train").items
+    item = Reader(examples, BandListener(), speller, seed=0)[Visit(0, 0)]
+    assert text(item.closing) == "USER: In German: Hello.\nASSISTANT:"
+    assert collate([item]).clips == (-1,)
 
 
 def test_a_batch_of_nothing_but_broken_examples_is_empty(reader):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from engine.data.lists import DataError, read_examples
 from engine.lora import DEFAULT
 from engine.training.config import StoriesConfig
-from engine.training.examples import DataError, read_examples
 from engine.training.reading import Reader
 from engine.training.stories import questions, write_stories
 from tests.engine.training.tiny import tiny_parts, write_clips
@@ -52,7 +52,7 @@ def test_each_story_is_about_another_clip_and_is_an_example(tmp_path, clips, con
     lines = write(tiny_parts(), clips, config, path, told)
     assert len({line["path"] for line in lines}) == len(told) == 3
     examples = read_examples([path], "train").items
-    assert [item.group for item in examples] == ["audio_story_telling"] * 3
+    assert [item.task for item in examples] == ["audio_story_telling"] * 3
     assert all(file.exists() for item in examples for file in item.files)
 
 

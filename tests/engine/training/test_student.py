@@ -1,11 +1,13 @@
 """The loss of a batch, and what of a model learns."""
 
+import json
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from engine.data.lists import read_examples
 from engine.training.config import MaskConfig
-from engine.training.examples import read_examples
 from engine.training.order import Visit
 from engine.training.reading import Reader, collate
 from engine.training.student import words_of
@@ -59,6 +61,32 @@ def test_a_batch_costs_what_its_examples_cost_alone(parts, items):
     )
     assert together.num_correct == sum(tally.num_correct for tally in alone)
     assert together.num_targets == sum(tally.num_targets for tally in alone)
+
+
+def test_what_is_asked_about_one_clip_costs_what_it_would_alone(tmp_path, parts):
+    lines = [
+        {"path": "low0.wav", "text": "low"},
+        {"path": "low0.wav", "text": "a low tone", "task": "QA", "Q": "What is it?"},
+        {"read": "low", "text": "high", "task": "QA", "Q": "The opposite?"},
+        {"path": "high1.wav", "text": "high"},
+    ]
+    write_clips(tmp_path, 2)
+    path = tmp_path / "asked.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    examples = read_examples([path], "train").items
+    reader = Reader(examples, parts.listener, parts.speller, seed=0)
+    items = [reader[Visit(0, index)] for index in range(4)]
+    batch, student = collate(items), parts.student.eval()
+    assert (batch.clips, len(batch.features["bands"])) == ((0, 0, -1, 1), 2)
+    together = student(batch)
+    alone = [student(collate([item])) for item in items]
+    assert together.num_targets == sum(tally.num_targets for tally in alone)
+    assert together.loss.item() == pytest.approx(
+        sum(tally.loss.item() for tally in alone), rel=1e-5
+    )
+    assert [len(prefix) for prefix in student.prefixes(batch)] == [
+        len(student.prefixes(collate([item]))[0]) for item in items
+    ]
 
 
 def test_an_empty_batch_costs_nothing_and_has_gradients(parts):

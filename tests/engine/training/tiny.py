@@ -16,13 +16,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine import checkpoint
 from engine.checkpoint_sizes import Lora
+from engine.data.examples import Example
 from engine.geometry import FRAME_SAMPLES, SAMPLE_RATE
 from engine.llm import LanguageModel
 from engine.lora import add_adapter, load_adapter
 from engine.qformer import Bridge, BridgeConfig
 from engine.training.clips import read_joined
 from engine.training.config import MaskConfig
-from engine.training.examples import Example
 from engine.training.reading import Batch, Features, Speller
 from engine.training.stage import Parts
 from engine.training.student import Frames, Student
@@ -64,7 +64,7 @@ class BandListener:
     """The loudness of eight bands in each 20 ms."""
 
     def hear(self, example: Example, seed: str | None) -> Features:
-        samples = torch.from_numpy(read_joined(example.files))
+        samples = torch.from_numpy(read_joined(example))
         whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
         power = torch.fft.rfft(samples[:whole].view(-1, FRAME_SAMPLES)).abs()
         bands = power[:, 1:].unflatten(1, (BANDS, -1)).mean(-1)

@@ -1,12 +1,13 @@
-"""What a model is taught, read from lists: a clip, a question, an answer.
-
-Two kinds of list, told apart by their suffix:
+"""Lists of examples on disk: the original's annotation, and ours.
 
     .json   the original's: {"annotation": [{path, text, task, Q, expand_wav}, …]}
-    .jsonl  ours: the same fields, an object a line, beside `split` and `duration_s`
+    .jsonl  ours: the same fields, an object a line, beside `split`, `duration_s`,
+            `start_s` and `read`: a text that is asked about, in place of a path
 
-Paths are relative to their list.  A line that is no example is skipped and counted by
-what is wrong with it.  Opens no audio.
+`task` names a group of `engine.wordings`, `Q` fills the open place of its prompt,
+`expand_wav` are recordings that are heard after the first.  Paths are relative to their
+list.  A line that is no example is skipped and counted by what is wrong with it.  Opens
+no audio.
 
 Source:
     bytedance/SALMONN@a58bba7, dataset.py, and its released annotation.
@@ -14,38 +15,23 @@ Source:
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from engine.data.examples import Example
+from engine.data.manifest import ManifestError, relative
 from engine.errors import EngineError
 from engine.tasks import TRAINED
-from engine.training.config import Split
 from engine.wordings import WORDINGS
 
+Split = Literal["train", "dev"]
 MOST_NAMED = 5
-SPLITS = ("train", "dev")
 
 
 class DataError(EngineError):
     """Raised when there is nothing to learn from a list."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """One thing to learn."""
-
-    key: str
-    """The path as its list has it."""
-    files: tuple[Path, ...]
-    """The clip; what follows the first is heard behind it."""
-    target: str
-    group: str
-    """Of `engine.wordings.WORDINGS`."""
-    about: str = ""
-    """What the wording leaves open."""
-    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +84,48 @@ def read_examples(
             except ValueError as exc:
                 skipped[str(exc)] += 1
                 continue
-            if not groups or example.group in groups:
+            if not groups or example.task in groups:
                 items.append(example)
     found = Examples(tuple(items), skipped)
     if not items:
         names = ", ".join(map(str, lists)) or "no list"
         raise DataError(f"{names}: nothing for {split}: {found}")
     return found
+
+
+def write_annotation(file: Path, examples: Iterable[Example]) -> int:
+    """Write the original's JSON, its paths relative to the file; return how many.
+
+    Raises:
+        ManifestError: If an example is about a part of a file or about a text, which
+            the original cannot say.
+        OSError: If it cannot be written.
+    """
+    entries = [_entry(file.parent, example) for example in examples]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"annotation": entries}, ensure_ascii=False, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
+    return len(entries)
+
+
+def _entry(root: Path, example: Example) -> dict[str, Any]:
+    if not example.files:
+        raise ManifestError(
+            f"{example.read[:40]!r} is a text: the original's JSON names recordings"
+        )
+    first, *others = example.files
+    if example.start_s is not None:
+        raise ManifestError(
+            f"{first} from {example.start_s:g} s: the original's JSON names "
+            "whole files only; cut the clips first (salmonn-data cut)"
+        )
+    entry: dict[str, Any] = {"path": relative(first, root), "text": example.text}
+    entry["task"] = example.task
+    if example.question:
+        entry["Q"] = example.question
+    if others:
+        entry["expand_wav"] = [relative(path, root) for path in others]
+    return entry
 
 
 def _entries(path: Path) -> Iterator[Any]:
@@ -129,34 +150,41 @@ def _entries(path: Path) -> Iterator[Any]:
     yield from annotation
 
 
-def _example(path: Path, entry: dict[str, Any], answered: bool) -> Example:
+def _example(path: Path, entry: Mapping[str, Any], answered: bool) -> Example:
     """Return the example of a line.
 
     Raises:
         ValueError: If it is none; says what is wrong in words that count well.
     """
-    key, target = entry.get("path"), entry.get("text")
-    if not isinstance(key, str) or not key:
+    key, read, answer = entry.get("path", ""), entry.get("read", ""), entry.get("text")
+    if not isinstance(key, str) or not isinstance(read, str) or not (key or read):
         raise ValueError("without a path")
     if not answered:
-        target, entry = "-", {**entry, "task": "audiocaption"}
-    if not isinstance(target, str) or not target.strip():
+        answer, entry = "-", {**entry, "task": "audiocaption"}
+    if not isinstance(answer, str) or not answer.strip():
         raise ValueError("without a text")
-    about = entry.get("Q") or ""
+    question = entry.get("Q") or ""
     others = entry.get("expand_wav") or []
-    if not isinstance(about, str):
+    if not isinstance(question, str):
         raise ValueError("with a Q that is no text")
     if not isinstance(others, list) or not all(isinstance(o, str) for o in others):
         raise ValueError("with an expand_wav that is no list of paths")
-    duration = entry.get("duration_s")
+    files = [path.parent / file for file in (key, *others)] if key else []
     return Example(
-        key=key,
-        files=tuple(path.parent / file for file in (key, *others)),
-        target=target.strip(),
-        group=_group(entry.get("task", "asr")),
-        about=about,
-        duration_s=float(duration) if isinstance(duration, int | float) else None,
+        key=key or read,
+        files=tuple(files),
+        read="" if key else read.strip(),
+        text=answer.strip(),
+        task=_group(entry.get("task", "asr")),
+        question=question,
+        start_s=_seconds(entry, "start_s"),
+        duration_s=_seconds(entry, "duration_s"),
     )
+
+
+def _seconds(entry: Mapping[str, Any], name: str) -> float | None:
+    value = entry.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _group(task: object) -> str:

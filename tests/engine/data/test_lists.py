@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from engine.training.examples import DataError, read_examples
+from engine.data.examples import Example
+from engine.data.lists import DataError, read_examples, write_annotation
+from engine.data.manifest import ManifestError
 
 
 def write_lines(path, *lines):
@@ -30,8 +32,8 @@ def test_the_official_annotation_is_read(tmp_path):
     first, pair, question, plain = read_examples([path], "train").items
     assert str(first.files[0]) == "/data/a.flac"
     assert pair.files == (tmp_path / "b.flac", tmp_path / "c.flac")
-    assert (question.group, question.about) == ("QA", "What barks?")
-    assert plain.group == "asr"
+    assert (question.task, question.question) == ("QA", "What barks?")
+    assert plain.task == "asr"
 
 
 def test_a_line_of_another_split_is_left_out_and_not_counted(tmp_path):
@@ -86,7 +88,7 @@ def test_a_task_is_a_group_or_the_papers_name_or_the_first_of_several(
     tmp_path, task, group
 ):
     path = write_lines(tmp_path / "x.jsonl", {"path": "a", "text": "x", "task": task})
-    assert read_examples([path], "train").items[0].group == group
+    assert read_examples([path], "train").items[0].task == group
 
 
 def test_only_the_tasks_that_were_asked_for(tmp_path):
@@ -122,3 +124,61 @@ def test_what_is_no_list_of_examples_is_told(tmp_path, name, content, told):
 def test_a_list_that_is_not_there_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot read"):
         read_examples([tmp_path / "none.json"], "train")
+
+
+def test_an_annotation_is_read_as_it_was_written(tmp_path):
+    examples = [
+        Example(files=(tmp_path / "sub/a.wav",), text="Go."),
+        Example(
+            files=(tmp_path / "b.wav", tmp_path / "c.wav"),
+            text="Yes",
+            task="speaker_verification",
+        ),
+        Example(
+            files=(tmp_path / "b.wav",), text="A bell", task="QA", question="What?"
+        ),
+    ]
+    file = tmp_path / "stage1.json"
+    assert write_annotation(file, examples) == 3
+    assert list(read_examples([file], "train").items) == examples
+
+
+def test_the_form_is_the_originals(tmp_path):
+    pair = (tmp_path / "b.wav", tmp_path / "c.wav")
+    example = Example(files=pair, text="A", task="QA", question="Q?")
+    write_annotation(tmp_path / "a.json", [example])
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {
+        "annotation": [
+            {
+                "path": "b.wav",
+                "text": "A",
+                "task": "QA",
+                "Q": "Q?",
+                "expand_wav": ["c.wav"],
+            }
+        ]
+    }
+
+
+def test_a_part_of_a_file_cannot_be_said_in_the_originals_form(tmp_path):
+    example = Example(files=(tmp_path / "a.wav",), text="x", start_s=2.5)
+    with pytest.raises(ManifestError, match=r"a\.wav from 2\.5 s.*salmonn-data cut"):
+        write_annotation(tmp_path / "a.json", [example])
+
+
+def test_a_text_cannot_be_said_in_the_originals_form(tmp_path):
+    example = Example(read="Good morning.", text="早上好。", task="QA", question="?")
+    with pytest.raises(ManifestError, match=r"'Good morning\.' is a text"):
+        write_annotation(tmp_path / "a.json", [example])
+
+
+def test_a_line_may_ask_about_a_text_or_about_a_part_of_a_file(tmp_path):
+    path = write_lines(
+        tmp_path / "x.jsonl",
+        {"read": "Good morning.", "text": "早上好。", "task": "QA", "Q": "In Chinese?"},
+        {"path": "a.wav", "start_s": 2.5, "duration_s": 1, "text": "x"},
+    )
+    written, part = read_examples([path], "train").items
+    assert (written.files, written.read) == ((), "Good morning.")
+    assert written.key == "Good morning."
+    assert (part.start_s, part.duration_s, part.read) == (2.5, 1.0, "")
