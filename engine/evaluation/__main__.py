@@ -1,7 +1,7 @@
 """`salmonn-eval`: what a model hears in labelled clips, live and offline.
 
     salmonn-eval --manifest FILE --task asr --mode both --set NAME --split dev
-    salmonn-eval --manifest FILE --ask "What do you hear?" --head salmonn --json -
+    salmonn-eval --manifest FILE --ask "What do you hear?" --mode both --json -
     salmonn-eval --manifest FILE --table --mode both --report FOLDER
 
 Live is what a client gets from a server of its own; offline is the same model on whole
@@ -116,11 +116,12 @@ def _ask(
 ) -> tuple[dict[str, Any], Show]:
     """Return the answers to a free question."""
     with _choose(options, default=MODES["offline"]) as answering, _bar(notes) as begin:
-        lines = asking.ask_all(clips, options.ask, answering[0], begin)
+        lines = asking.ask_all(clips, options.ask, answering, begin)
 
     def show(console: Console) -> None:
         for line in lines:
-            text = f"{line['path']}: {line['hypothesis']}"
+            told = {str(line[name]) for name in line if name.startswith("hypothesis_")}
+            text = f"{line['path']}: {' | '.join(sorted(told))}"
             console.print(text, markup=False, soft_wrap=True)
         console.print(f"{len(lines)} answers")
 

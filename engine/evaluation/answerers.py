@@ -194,25 +194,54 @@ class LiveAnswers:
         *,
         config: Path | None = None,
         flags: Sequence[str] = (),
+        is_asked: bool = False,
     ) -> None:
+        """Say what the server does.
+
+        Args:
+            tasks: That it answers by name.
+            model: That it loads.
+            config: Its file.
+            flags: Of the client.
+            is_asked: Whether it takes questions in words.
+        """
         self._tasks, self.model = tuple(tasks), model
         self._config, self._flags = config, tuple(flags)
+        self._is_asked = is_asked
 
     def serves(self, question: Question) -> bool:
-        """Return whether the server has the question as a task."""
-        return question.task in self._tasks
+        """Return whether the server has the question as a task, or takes any."""
+        return question.task in self._tasks or (
+            self._is_asked and bool(question.prompt)
+        )
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[str]:
-        """Return the joined finals of each clip, streamed at the speed of speech."""
-        tasks = {question.task for question in questions}
-        assert len(tasks) == 1, "one task at a time"
-        flags = ("--task", str(tasks.pop()), *self._flags)
-        with (
-            _files([question.clip for question in questions]) as files,
-            live.running_server(config=self._config) as (url, _),
-        ):
-            events = live.hear(url, files, *flags, report=report)
-        return [live.transcript(of_clip) for of_clip in events]
+        """Return what a client hears, each clip streamed at the speed of speech.
+
+        Of a task of the server's, the joined finals; else the answer to the question,
+        which is put at the end of the clip, about its last 30 s.
+        """
+        answers = [""] * len(questions)
+        with live.running_server(config=self._config) as (url, _):
+            for task, prompt in dict.fromkeys(map(self._means, questions)):
+                places = [
+                    place
+                    for place, question in enumerate(questions)
+                    if self._means(question) == (task, prompt)
+                ]
+                flags = ("--task", task) if task else ("--ask", prompt)
+                with _files([questions[place].clip for place in places]) as files:
+                    heard = live.hear(url, files, *flags, *self._flags, report=report)
+                read = live.transcript if task else live.answer
+                for place, events in zip(places, heard, strict=True):
+                    answers[place] = read(events)
+        return answers
+
+    def _means(self, question: Question) -> tuple[str, str]:
+        """Return the task, or the prompt, by which the server is asked."""
+        if question.task in self._tasks:
+            return str(question.task), ""
+        return "", question.prompt
 
 
 @contextmanager

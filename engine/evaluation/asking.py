@@ -71,27 +71,42 @@ def answerers(choice: Choice) -> Iterator[list[Answerer]]:
             flags = ["--language", choice.language] if choice.language else []
             flags += ["--fast"] if choice.fast else []
             served = Model(name=config.preset)
-            tasks = LIVE_TASKS if choice.head == WHISPER else ()
-            found.append(LiveAnswers(tasks, served, config=choice.config, flags=flags))
+            is_asked = choice.head == SALMONN
+            live_answers = LiveAnswers(
+                () if is_asked else LIVE_TASKS,
+                served,
+                config=choice.config,
+                flags=flags,
+                is_asked=is_asked,
+            )
+            found.append(live_answers)
         yield found
 
 
 def ask_all(
-    clips: Sequence[Clip], text: str, answerer: Answerer, begin: Begin
+    clips: Sequence[Clip], text: str, answering: Sequence[Answerer], begin: Begin
 ) -> list[dict[str, Any]]:
     """Return a line a clip: its path, its label if it has one, the answer.
+
+    Where several answer, `hypothesis` is the first one's, and each has a field of its
+    own beside it.
 
     Raises:
         EngineError: If the model answers no questions, or a recording fails.
     """
     questions = [Question(clip, text, None, ()) for clip in clips]
-    if not all(answerer.serves(question) for question in questions):
-        raise EngineError(
-            f"no free questions to {answerer.model.name}, {answerer.mode}: "
-            "--head salmonn --mode offline takes them"
-        )
-    answers = answerer.answer(questions, begin("ask", len(questions)))
-    return [
-        {"path": clip.path, "reference": clip.facts.get("label"), "hypothesis": answer}
-        for clip, answer in zip(clips, answers, strict=True)
-    ]
+    answers: dict[str, list[str]] = {}
+    for answerer in answering:
+        if not all(answerer.serves(question) for question in questions):
+            raise EngineError(
+                f"no free questions to {answerer.model.name}, {answerer.mode}: "
+                "--head salmonn takes them"
+            )
+        report = begin(f"ask {answerer.mode}", len(questions))
+        answers[answerer.mode] = answerer.answer(questions, report)
+    lines = []
+    for place, clip in enumerate(clips):
+        told = {f"hypothesis_{mode}": texts[place] for mode, texts in answers.items()}
+        line = {"path": clip.path, "reference": clip.facts.get("label")}
+        lines.append(line | {"hypothesis": next(iter(told.values()))} | told)
+    return lines

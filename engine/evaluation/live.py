@@ -114,6 +114,19 @@ def transcript(events: Sequence[Event]) -> str:
     return " ".join(event["text"] for event in finals(events) if event["text"])
 
 
+def answer(events: Sequence[Event]) -> str:
+    """Return the answer to the one question that was asked.
+
+    Raises:
+        LiveError: If there is none.
+    """
+    found = [event for event in events if event["type"] == "answer"]
+    if not found:
+        told = [str(event["message"]) for event in events if event["type"] == "error"]
+        raise LiveError(f"the server answered no question: {'; '.join(told) or '-'}")
+    return str(found[-1]["text"])
+
+
 def hear(
     url: str, files: Sequence[Path], *options: str, report: Callable[[], None]
 ) -> list[list[Event]]:

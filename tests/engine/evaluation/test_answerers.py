@@ -135,6 +135,41 @@ def test_parts_and_pairs_reach_a_server_as_files_of_their_own(tmp_path, monkeypa
     assert answerer.answer(asked, nothing) == ["9600", "3200", "16000"]
 
 
+def test_a_server_is_asked_each_question_about_its_clips(tmp_path, monkeypatch):
+    asked = []
+
+    class Server:
+        def __enter__(self):
+            return "ws://here", 1
+
+        def __exit__(self, *_):
+            return None
+
+    def hear(url, files, *flags, report):
+        asked.append((flags, [file.name for file in files]))
+        if "nothing" in flags[1]:
+            error = {"type": "error", "text": None, "message": "takes no questions"}
+            return [[error] for _ in files]
+        return [
+            [{"type": "final", "text": "no"}, {"type": "answer", "text": file.name}]
+            for file in files
+        ]
+
+    monkeypatch.setattr(live, "running_server", lambda config: Server())
+    monkeypatch.setattr(live, "hear", hear)
+    one, other = clip_of(tmp_path, 1), clip_of(tmp_path, 2, name="b.wav")
+    answerer = LiveAnswers((), Model(name="mini"), is_asked=True)
+    questions = [question(one, "Who?"), question(one, "What?"), question(other, "Who?")]
+    assert answerer.serves(questions[0])
+    assert answerer.answer(questions, nothing) == ["a.wav", "a.wav", "b.wav"]
+    assert asked == [
+        (("--ask", "Who?"), ["a.wav", "b.wav"]),
+        (("--ask", "What?"), ["a.wav"]),
+    ]
+    with pytest.raises(live.LiveError, match="no question: takes no questions"):
+        answerer.answer([question(one, "nothing")], nothing)
+
+
 @pytest.mark.parametrize(
     ("model", "doubt"),
     [
