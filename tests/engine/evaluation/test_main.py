@@ -1,9 +1,11 @@
 import json
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
 from engine import api
+from engine.evaluation import live
 from engine.evaluation.__main__ import main
 from tests.engine.evaluation.test_answerers import clip_of
 from tests.fakes.engine import ScriptedEngine
@@ -67,18 +69,45 @@ def test_a_free_question_is_put_to_every_clip(spoken, capsys):
     assert main(["--manifest", str(spoken), "--ask", "Who?", "--json", "-"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["clips"] == [
-        {"path": "a.wav", "reference": None, "hypothesis": "Who? 7 9"},
-        {"path": "b.wav", "reference": "rain", "hypothesis": "Who? 5"},
+        {
+            "path": path,
+            "reference": label,
+            "hypothesis": answer,
+            "hypothesis_offline": answer,
+        }
+        for path, label, answer in (
+            ("a.wav", None, "Who? 7 9"),
+            ("b.wav", "rain", "Who? 5"),
+        )
     ]
     assert result["totals"] == {"clips": 2}
     assert result["settings"]["ask"] == "Who?"
 
 
-def test_a_server_takes_no_free_questions(spoken, capsys):
-    arguments = ["--manifest", str(spoken), "--ask", "Who?", "--mode", "live"]
-    assert main(arguments) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "no free questions to mini, live" in said
+@pytest.fixture
+def server(monkeypatch):
+    """A server that answers each question with the question, in capitals."""
+
+    @contextmanager
+    def running_server(config):
+        yield "ws://here", 1
+
+    def hear(url, files, *flags, report):
+        assert flags[0] == "--ask"
+        return [[{"type": "answer", "text": flags[1].upper()}] for _ in files]
+
+    monkeypatch.setattr(live, "running_server", running_server)
+    monkeypatch.setattr(live, "hear", hear)
+
+
+def test_a_free_question_is_put_to_a_server_beside_the_same_model_offline(
+    spoken, server, capsys
+):
+    arguments = ["--manifest", str(spoken), "--ask", "Who?", "--mode", "both"]
+    assert main([*arguments, "--json", "-"]) == 0
+    clip, _ = json.loads(capsys.readouterr().out)["clips"]
+    assert clip["hypothesis_offline"] == "Who? 7 9"
+    assert clip["hypothesis_live"] == "WHO?"
 
 
 def test_a_language_model_transcribes_when_it_is_asked_to(spoken, tmp_path):
@@ -90,10 +119,12 @@ def test_a_language_model_transcribes_when_it_is_asked_to(spoken, tmp_path):
     assert clip["hypothesis"] == clip["hypothesis_offline"] == f"{prompt} 7 9"
 
 
-def test_a_language_model_does_not_transcribe_live(spoken, capsys):
+def test_a_language_model_is_asked_to_transcribe_live_too(spoken, server, tmp_path):
+    out = tmp_path / "all.json"
     flags = ["--task", "asr", "--head", "salmonn", "--mode", "live"]
-    assert main(["--manifest", str(spoken), *flags]) == 1
-    assert "salmonn does not transcribe live" in capsys.readouterr().err
+    assert main(["--manifest", str(spoken), *flags, "--json", str(out)]) == 0
+    (clip,) = json.loads(out.read_text("utf-8"))["clips"]
+    assert clip["hypothesis"].startswith("RECOGNIZE THE SPEECH")
 
 
 def test_the_table_is_printed_and_written(spoken, tmp_path, capsys):
