@@ -43,6 +43,7 @@ from engine.weights import cache_folder, resolve
 FOLDER = "training"
 EMBEDDINGS = "model.embed_tokens.weight"
 LEAST = 20  # of a token, in the training texts
+LABEL_WINDOWS = 4  # at the end of a clip without a transcript; three words fit in
 SAMPLED_CLIPS = 200  # for mean and deviation of the frames
 
 
@@ -124,11 +125,13 @@ def examples_of(
 ) -> list[Example]:
     """Return the train clips among the first entries of the kept frames."""
     entries = list(reader.entries.values())[:num_entries]
-    return [
-        Example(entry.key, entry.rows, words.places(data.train[entry.key].text))
-        for entry in entries
-        if entry.key in data.train
-    ]
+    examples = []
+    for entry in entries:
+        if (found := data.train.get(entry.key)) is not None:
+            last = None if found.transcript else LABEL_WINDOWS
+            places = words.places(found.text)
+            examples.append(Example(entry.key, entry.rows, places, last))
+    return examples
 
 
 def look(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from engine.geometry import ENCODER_RATE, window_count
 from engine.qformer import Bridge
@@ -38,6 +39,12 @@ class Example:
     num_frames: int
     places: tuple[int, ...]
     """Of its tokens in the head."""
+    last_windows: int | None = None
+    """How many windows at the end are to say it; None: all of them, in order.
+
+    Where speech was not written down, windows that are to say nothing but words for its
+    sound would learn that speech is silence.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +129,10 @@ class WarmUp:
         self.bridge.train()
         rows = [frames.read(example.key) for example in batch]
         speech = self._hide(pad_frames(rows, least=self.bridge.config.window))
+        saying = self._saying(self.bridge(speech), batch)
         loss = ctc_loss(
-            self.head(self.bridge(speech)),
-            [self._num_embeddings(len(clip)) for clip in rows],
+            self.head(pad_sequence(saying, batch_first=True)),
+            [len(embeddings) for embeddings in saying],
             [example.places for example in batch],
         )
         self._optimizer.zero_grad()
@@ -177,6 +185,16 @@ class WarmUp:
         self._place += 1
         if self._place == len(self._batches):
             self._epoch, self._place, self._batches = self._epoch + 1, 0, []
+
+    def _saying(self, embeddings: Tensor, batch: Sequence[Example]) -> list[Tensor]:
+        """Return the embeddings, (N, D), of each clip that are to say its tokens."""
+        saying = []
+        for of_clip, example in zip(embeddings, batch, strict=True):
+            end, begin = self._num_embeddings(example.num_frames), 0
+            if example.last_windows is not None:
+                begin = end - example.last_windows * self.bridge.config.queries
+            saying.append(of_clip[max(0, begin) : end])
+        return saying
 
     def _num_embeddings(self, num_frames: int) -> int:
         config = self.bridge.config

@@ -15,6 +15,7 @@ from engine.training.features import FeatureSettings, feature_folder
 from engine.training.frame_store import FrameReader, FrameWriter
 from engine.training.labels import Target
 from engine.training.run_warm_up import (
+    LABEL_WINDOWS,
     Data,
     examples_of,
     load_words,
@@ -135,6 +136,21 @@ def test_examples_are_of_the_first_entries_and_of_no_dev_clip(manifest, gemma, c
     assert found[1].num_frames == 41
     everything = examples_of(reader, data, words, num_entries=99)
     assert {example.key for example in everything} == set(data.train)
+
+
+def test_only_a_clip_with_a_transcript_says_something_everywhere(gemma, cache):
+    data = Data(
+        {
+            "a.ogg": Target("to be", ("speech", "woman")),
+            "c.ogg": Target("", ("noise", "rain")),
+        },
+        {},
+    )
+    words, _ = load_words(gemma, ["to be speech woman noise rain"], least=1)
+    reader = FrameReader(feature_folder(cache, SETTINGS), width=8)
+    spoken, sound = examples_of(reader, data, words, num_entries=99)
+    assert spoken.last_windows is None
+    assert sound.last_windows == LABEL_WINDOWS
 
 
 def test_dev_clips_are_scored_by_set(monkeypatch, gemma, cache):

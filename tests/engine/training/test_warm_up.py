@@ -1,6 +1,7 @@
 """A run on a handful of made-up clips, each frame of which tells its token."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -91,6 +92,18 @@ def test_the_bridge_learns_to_say_what_it_hears(data):
     )
     # Where a token follows itself, windows may not show that there are two.
     assert right > len(examples) / 2
+
+
+def test_a_clip_can_be_asked_to_say_its_tokens_at_its_end(data):
+    clips, examples = data
+    run = new_run(clips)
+    only = dataclasses.replace(examples[0], places=(1,), last_windows=1)
+    for _ in range(60):
+        run.step([only], clips)
+    with torch.no_grad():
+        embeddings = run.bridge(torch.from_numpy(clips["0"]).float()[None])
+    said = run.head(embeddings)[0].exp()[:, 1]
+    assert said[-BRIDGE.queries :].max() > 0.5
 
 
 def test_rows_and_statistics_of_the_frames_stay_as_they_are(data):
