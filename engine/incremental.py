@@ -44,7 +44,8 @@ from engine.whisper import TRANSCRIBE
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
-CLOSING_SILENCE_S = 1.0  # as good as the official padding to 30 s, at a tenth its cost
+CLOSING_SILENCE_S = 1.0  # behind frames that were streamed
+EXACT_SILENCE_S = 3.0  # with less, words are made up and lost (docs/adr/0004)
 PARTIAL_SILENCE_S = 0.34
 WITHHELD_FRAMES = ENCODER_RATE  # a word heard in the last second may still change
 DEFAULT_LANGUAGE = "en"
@@ -76,9 +77,10 @@ class WhisperUtterance:
         *,
         encoding: EncodingConfig,
         head: Head | None = None,
-        closing_silence_s: float = CLOSING_SILENCE_S,
+        exact_silence_s: float = EXACT_SILENCE_S,
+        max_samples: int = MAX_SAMPLES,
     ) -> None:
-        self._closing_silence_s = closing_silence_s
+        self._exact_silence_s, self._max_samples = exact_silence_s, max_samples
         self._decoder = decoder
         self._transcriber = transcriber
         self._options = options
@@ -102,9 +104,8 @@ class WhisperUtterance:
     def push(self, samples: Samples) -> None:
         """Add audio; encode the blocks that it completes."""
         total = self._num_samples + len(samples)
-        room = MAX_FRAMES * FRAME_SAMPLES - samples_of(self._closing_silence_s)
-        if total > room:
-            raise TooLongError(total, room)
+        if total > self._max_samples:
+            raise TooLongError(total, self._max_samples)
         self._num_samples = total
         self._final = self._rest = None
         new = torch.from_numpy(samples)
@@ -176,16 +177,21 @@ class WhisperUtterance:
     def _closed(self) -> tuple[Mode, torch.Tensor]:
         """Return the cross attention's keys and values of the closed segment."""
         if self._closing is Mode.EXACT:
-            frames = self._encoding.exact(self._closing_silence_s)
-            cross = self._decoder.new_cross().write(self._project(frames), settle=0)
+            cross = self._exact_cross()
         else:
             cross = self._cross.write(self._project(self._closing_rest()), settle=0)
         return self._closing, cross
 
+    def _exact_cross(self) -> torch.Tensor:
+        """Return keys and values of the whole segment, encoded in one pass."""
+        room_s = (MAX_FRAMES * FRAME_SAMPLES - self._num_samples) / SAMPLE_RATE
+        frames = self._encoding.exact(min(self._exact_silence_s, room_s))
+        return self._decoder.new_cross().write(self._project(frames), settle=0)
+
     def _closing_rest(self) -> torch.Tensor:
         """Return the frames that have not settled, closed by silence, (T, D)."""
         if self._rest is None:
-            self._rest = self._encoding.rest(self._closing_silence_s)
+            self._rest = self._encoding.rest(CLOSING_SILENCE_S)
         return self._rest
 
     def _close(self, task: str, cross: torch.Tensor, mode: Mode) -> Hypothesis:
@@ -251,8 +257,7 @@ class WhisperUtterance:
         if TRANSCRIBE in self._threads:
             final = by_task(self.final())[TRANSCRIBE]
             return Transcript(final.text, final.mode)
-        frames = self._encoding.exact(self._closing_silence_s)
-        cross = self._decoder.new_cross().write(self._project(frames), settle=0)
+        cross = self._exact_cross()
         guess = self._options.likely_language or DEFAULT_LANGUAGE
         answer = self._answer(_Thread(language=guess), TRANSCRIBE, cross)
         return Transcript(answer.text, Mode.EXACT)

@@ -184,16 +184,17 @@ class LocalEngine:
         The clip is padded with silence to 30 s and encoded in one pass.  Of a longer
         one, the part that fits is heard.
         """
-        samples = samples[: MAX_FRAMES * FRAME_SAMPLES]
+        room = MAX_FRAMES * FRAME_SAMPLES
         utterance = WhisperUtterance(
             self._encoder,
             self._decoder,
             self._transcriber,
             options,
             encoding=replace(self._config.encoding, closing="exact"),
-            closing_silence_s=30.0 - len(samples) / SAMPLE_RATE,
+            exact_silence_s=room / SAMPLE_RATE,
+            max_samples=room,
         )
-        utterance.push(samples)
+        utterance.push(samples[:room])
         return utterance.final()
 
     def close(self) -> None:
