@@ -60,7 +60,9 @@ class TokenHead(nn.Module):
 def ctc_loss(
     logprobs: Tensor, lengths: Sequence[int], targets: Sequence[Sequence[int]]
 ) -> Tensor:
-    """Return the loss for each token of the targets, a mean over the batch.
+    """Return the loss for a token; all clips of the batch count alike.
+
+    A sound's two words weigh as much as a sentence's twenty.
 
     Args:
         logprobs: (B, N, 1 + V).
@@ -69,16 +71,15 @@ def ctc_loss(
             counts as learned.
     """
     flat = torch.tensor([place for target in targets for place in target])
-    total = F.ctc_loss(
+    return F.ctc_loss(
         logprobs.transpose(0, 1),
         flat,
         torch.tensor(lengths),
         torch.tensor([len(target) for target in targets]),
         blank=BLANK,
-        reduction="sum",
+        reduction="mean",
         zero_infinity=True,
     )
-    return total / len(flat)
 
 
 def greedy_places(logprobs: Tensor, length: int) -> list[int]:

@@ -77,7 +77,7 @@ class Step:
     """How many steps the run has done with it."""
     epoch: int
     loss: float
-    """For each token."""
+    """For a token, all clips alike."""
     lr: float
     num_frames: int
 

@@ -49,6 +49,17 @@ def test_the_loss_is_that_of_a_token():
     assert torch.isclose(loss, torch.tensor(3.0).log())
 
 
+def test_a_short_target_weighs_as_much_as_a_long_one():
+    logprobs = torch.randn(2, 6, 4).log_softmax(-1)
+    short, long = [1], [1, 2, 3]
+    alone = [
+        ctc_loss(logprobs[:1], [6], [short]),
+        ctc_loss(logprobs[1:], [6], [long]),
+    ]
+    both = ctc_loss(logprobs, [6, 6], [short, long])
+    assert torch.allclose(both, sum(alone) / 2)
+
+
 def test_a_target_too_long_to_be_aligned_does_no_harm():
     logprobs = torch.zeros(1, 1, 3, requires_grad=True)
     loss = ctc_loss(logprobs.log_softmax(-1), [1], [[1, 2]])
