@@ -35,11 +35,11 @@ class TestTinyEngine(EngineContract):
 
     @pytest.fixture
     def audio(self):
-        return np.random.default_rng(1).normal(0, 0.2, 48_000).astype(np.float32)
+        return np.random.default_rng(1).normal(0, 0.2, 96_000).astype(np.float32)
 
     @pytest.fixture
     def other_audio(self):
-        time = np.arange(64_000, dtype=np.float32) / SAMPLE_RATE
+        time = np.arange(128_000, dtype=np.float32) / SAMPLE_RATE
         return np.sin(3_000 * time**2)
 
     # A random model has no idea of silence.

@@ -82,7 +82,7 @@ def same(one, other):
 def test_the_bridge_learns_to_say_what_it_hears(data):
     clips, examples = data
     run = new_run(clips)
-    done = train(run, data, 200)
+    done = train(run, data, 300)
     assert done[-1].loss < done[0].loss / 10
     assert done[-1].epoch > done[0].epoch
     heard = run.hear([clips[example.key] for example in examples])
