@@ -11,7 +11,7 @@ it gets its own attention.  Knows caches, and neither models nor tokens.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,35 @@ def register() -> None:
     """Let transformers know our attention; a model is then loaded with `NAME`."""
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+class Row(Protocol):
+    """One run of the model over a row in which several sequences stand."""
+
+    def attend(
+        self,
+        layer: int,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        *,
+        scale: float | None,
+        window: int | None,
+    ) -> Tensor:
+        """Return what each position attends to, in its own sequence.
+
+        Args:
+            layer: Number of the layer.
+            queries: (1, G·H, N, D): G heads share the keys of each of H.
+            keys: (1, H, N, D).
+            values: (1, H, N, D).
+            scale: Of the products; None means D^-½.
+            window: How many positions back one attends, itself included; None
+                means to all.
+
+        Returns:
+            (1, N, G·H, D).
+        """
 
 
 class Pass:
@@ -69,20 +98,7 @@ class Pass:
         scale: float | None,
         window: int | None,
     ) -> Tensor:
-        """Add keys and values to the caches; return what each position attends to.
-
-        Args:
-            layer: Number of the layer.
-            queries: (1, G·H, N, D): G heads share the keys of each of H.
-            keys: (1, H, N, D).
-            values: (1, H, N, D).
-            scale: Of the products; None means D^-½.
-            window: How many positions back one attends, itself included; None
-                means to all.
-
-        Returns:
-            (1, N, G·H, D).
-        """
+        """Add keys and values to the caches; see `Row`."""
         heads = keys.shape[1]
         group = queries.shape[1] // heads
         out = []
@@ -134,10 +150,10 @@ def attend(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    packed: Pass | None = None,
+    packed: Row | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attend as transformers asks, or within a pass."""
+    """Attend as transformers asks, or within a row of ours."""
     if packed is None:
         out: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, **kwargs

@@ -3,8 +3,9 @@
 EngineError
 ├── ContextFullError   more positions than the language model has
 ├── UnsupportedError   a task or language that this model does not serve
-│   ├── UntrainedError     … because its weights were not trained for it
-│   └── UnloadedError      … because the weights for it are not there
+│   └── UnansweredError    … with the weights that there are:
+│       ├── UntrainedError     they were not trained for it
+│       └── UnloadedError      those for it are not there
 ├── TooLongError       an utterance longer than the model's positions
 ├── RecordingError     a sound file that cannot be heard
 └── WeightsError       a weight that is missing, damaged or does not fit
@@ -45,12 +46,16 @@ class UnsupportedError(EngineError):
         return f"no {self.kind} {self.value[:80]!r}; there are {shown}{more}"
 
 
-class UntrainedError(UnsupportedError):
-    """Raised when weights are asked for what they were not trained for."""
+class UnansweredError(UnsupportedError):
+    """Raised when a preset's weights are asked what they are not to answer."""
 
     def __init__(self, preset: str, request: str, *, able: Sequence[str]) -> None:
         super().__init__("request", request, able)
         self.preset, self.request = preset, request
+
+
+class UntrainedError(UnansweredError):
+    """Raised when weights are asked for what they were not trained for."""
 
     def __str__(self) -> str:
         able = (
@@ -61,12 +66,8 @@ class UntrainedError(UnsupportedError):
         return f"{self.preset} was not trained for {self.request}; {able}"
 
 
-class UnloadedError(UnsupportedError):
+class UnloadedError(UnansweredError):
     """Raised when weights are asked that were not loaded."""
-
-    def __init__(self, preset: str, request: str, *, able: Sequence[str]) -> None:
-        super().__init__("request", request, able)
-        self.preset, self.request = preset, request
 
     def __str__(self) -> str:
         able = f"those of {_all(self.supported)} do" if self.supported else "none do"

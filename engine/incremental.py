@@ -45,7 +45,7 @@ from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
 CLOSING_SILENCE_S = 1.0  # behind frames that were streamed
-EXACT_SILENCE_S = 3.0  # with less, words are made up and lost (docs/adr/0004)
+EXACT_SILENCE_S = 3.0  # with less, words are made up and lost (docs/adr/0006)
 PARTIAL_SILENCE_S = 0.34
 WITHHELD_FRAMES = ENCODER_RATE  # a word heard in the last second may still change
 DEFAULT_LANGUAGE = "en"

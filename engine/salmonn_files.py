@@ -112,8 +112,9 @@ def speech_shapes(folder: Path, trained: Checkpoint | None) -> Shapes:
             f"{folder} has d_model {width!r}; the checkpoint was trained with a "
             f"Whisper of {expected}"
         )
-    layers, needed = config.get("encoder_layers", 0), 0
-    if trained and layers < (needed := trained.sizes.bridge.speech_layers):
+    layers = config.get("encoder_layers", 0)
+    needed = trained.sizes.bridge.speech_layers if trained else 0
+    if layers < needed:
         raise WeightsError(
             f"{folder} has {layers} layers in its encoder; the bridge reads {needed}"
         )

@@ -51,17 +51,7 @@ class Packed:
         scale: float | None,
         window: int | None,
     ) -> Tensor:
-        """Return what each position attends to, (1, N, G·H, D).
-
-        Args:
-            layer: Number of the layer; all do the same.
-            queries: (1, G·H, N, D): G heads share the keys of each of H.
-            keys: (1, H, N, D).
-            values: (1, H, N, D).
-            scale: Of the products; None means D^-½.
-            window: How many positions back one attends, itself included; None
-                means to all.
-        """
+        """Return what each position attends to; see `engine.attention.Row`."""
         sizes = [tree.size for tree in self._trees]
         parts = zip(
             self._trees,

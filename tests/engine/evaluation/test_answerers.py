@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import soundfile
@@ -106,15 +108,12 @@ def test_a_transcriber_hears_its_tasks_and_is_loaded_when_it_is_needed(tmp_path)
     assert loaded[0].is_closed
 
 
+def no_server(config):
+    return nullcontext(("ws://here", 1))
+
+
 def test_parts_and_pairs_reach_a_server_as_files_of_their_own(tmp_path, monkeypatch):
     streamed = {}
-
-    class Server:
-        def __enter__(self):
-            return "ws://here", 1
-
-        def __exit__(self, *_):
-            return None
 
     def hear(url, files, *flags, report):
         assert len(set(files)) == len(files)
@@ -122,7 +121,7 @@ def test_parts_and_pairs_reach_a_server_as_files_of_their_own(tmp_path, monkeypa
         assert flags == ("--task", "transcribe", "--fast")
         return [[{"type": "final", "text": str(streamed[file])}] for file in files]
 
-    monkeypatch.setattr(live, "running_server", lambda config: Server())
+    monkeypatch.setattr(live, "running_server", no_server)
     monkeypatch.setattr(live, "hear", hear)
     whole = clip_of(tmp_path, 1, 2)
     other = clip_of(tmp_path, 3, name="b.wav").file
@@ -138,13 +137,6 @@ def test_parts_and_pairs_reach_a_server_as_files_of_their_own(tmp_path, monkeypa
 def test_a_server_is_asked_each_question_about_its_clips(tmp_path, monkeypatch):
     asked = []
 
-    class Server:
-        def __enter__(self):
-            return "ws://here", 1
-
-        def __exit__(self, *_):
-            return None
-
     def hear(url, files, *flags, report):
         asked.append((flags, [file.name for file in files]))
         if "nothing" in flags[1]:
@@ -155,7 +147,7 @@ def test_a_server_is_asked_each_question_about_its_clips(tmp_path, monkeypatch):
             for file in files
         ]
 
-    monkeypatch.setattr(live, "running_server", lambda config: Server())
+    monkeypatch.setattr(live, "running_server", no_server)
     monkeypatch.setattr(live, "hear", hear)
     one, other = clip_of(tmp_path, 1), clip_of(tmp_path, 2, name="b.wav")
     answerer = LiveAnswers((), Model(name="mini"), is_asked=True)
