@@ -181,9 +181,9 @@ def test_an_answer_from_the_transcript_depends_on_its_words_alone(
 ):
     engine = engine_of(tiny_whisper, attentive_head("llama", beats=None))
     prompt = Prompt(task="translate:zh", max_tokens=9)
-    chirp = torch.sin(3_000 * (torch.arange(64_000) / 16_000) ** 2)
+    chirp = torch.sin(3_000 * (torch.arange(128_000) / 16_000) ** 2)
     replies = {}
-    for samples in (noise, chirp):
+    for samples in (noise.repeat(2), chirp):
         utterance = engine.open(UtteranceOptions())
         utterance.push(samples.numpy())
         (final,) = utterance.final()
