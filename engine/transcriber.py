@@ -26,6 +26,7 @@ DOUBT_LOGPROB = -1.0  # ... both must be crossed for an answer to be dropped
 SPARSE_S = 2.0  # in more audio than this ...
 SPARSE_TOKENS_PER_S = 2.0  # ... a word or two are what Whisper makes of music, ...
 SPARSE_LOGPROB = -0.9  # ... unless it is surer of them
+SPARSE_NO_SPEECH = 0.85  # in any: "you" is what Whisper makes of silence
 NOT_WORDS = "♪♫([{*"  # an answer that begins so describes a sound, or is music
 
 
@@ -245,10 +246,11 @@ class Transcriber:
     def _is_speech(self, decoded: Decoded, text: str, heard_s: float) -> bool:
         if not text or text[0] in NOT_WORDS:
             return False
-        is_sparse = len(decoded.tokens) < SPARSE_TOKENS_PER_S * heard_s
-        if heard_s > SPARSE_S and is_sparse and decoded.mean_logprob < SPARSE_LOGPROB:
-            return False
         silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
+        if len(decoded.tokens) < SPARSE_TOKENS_PER_S * heard_s:
+            is_doubted = heard_s > SPARSE_S and decoded.mean_logprob < SPARSE_LOGPROB
+            if is_doubted or silent > SPARSE_NO_SPEECH:
+                return False
         return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB
 
 
