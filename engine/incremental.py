@@ -50,7 +50,7 @@ PARTIAL_SILENCE_S = 0.34
 WITHHELD_FRAMES = ENCODER_RATE  # a word heard in the last second may still change
 DEFAULT_LANGUAGE = "en"
 MIN_STABLE_LOGPROB = math.log(0.8)  # a token less likely is not stable
-AGREEMENT_SAMPLES = samples_of(0.68)  # of audio, over which hypotheses agree
+AGREEMENT_SAMPLES = samples_of(1.02)  # of audio, over which hypotheses agree
 MAX_NEW_TOKENS = 12  # of a partial, behind the last one's; a lost model stops there
 MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
 
