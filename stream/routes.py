@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from stream.auth import ForeignOriginError, authorize
+from stream.auth import ClientSecrets, ForeignOriginError, authorize
 from stream.errors import StreamError, UnauthorizedError
 from stream.events import PROTOCOL_VERSION, Error
 from stream.hub import Hub
 from stream.metrics import CONTENT_TYPE
-from stream.protocols import openai_http, openai_realtime
+from stream.protocols import openai_http, openai_realtime, openai_secrets
 from stream.protocols.native import NativeConnection
 
 STREAM_PATH = "/v1/stream"
@@ -32,6 +32,7 @@ RETRY_S = 5  # what a refused client is told to wait, in seconds
 
 def build_app(hub: Hub) -> Starlette:
     """Return the application of a server."""
+    issued = ClientSecrets()
 
     async def index(request: Request) -> Response:
         return JSONResponse(
@@ -83,7 +84,8 @@ def build_app(hub: Hub) -> Starlette:
             Route("/metrics", metrics),
             WebSocketRoute(STREAM_PATH, stream),
             *openai_http.routes(hub),
-            *openai_realtime.routes(hub),
+            *openai_realtime.routes(hub, issued),
+            *openai_secrets.routes(hub, issued),
         ]
     )
 

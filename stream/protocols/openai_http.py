@@ -54,6 +54,10 @@ logger = logging.getLogger(__name__)
 GONE = 499  # for the log of a proxy: nobody reads this answer
 
 
+Serve = Callable[[Request, str], Awaitable[Response]]
+"""Takes a request and who is behind it; may raise `StreamError`."""
+
+
 class _SessionError(Exception):
     """An error that the session told, as a client is told it."""
 
@@ -64,20 +68,7 @@ class _SessionError(Exception):
 def routes(hub: Hub) -> list[Route]:
     """Return what is served at which address."""
 
-    def served(
-        serve: Callable[[Request, str], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            try:
-                owner = authorize(request.headers, hub.config.auth)
-                return await serve(request, owner)
-            except StreamError as exc:
-                hub.metrics.refused.labels(exc.code).inc()
-                return refusal(kind_of(exc), describe_error(exc))
-
-        return endpoint
-
-    def speech(task: str) -> Callable[[Request, str], Awaitable[Response]]:
+    def speech(task: str) -> Serve:
         async def serve(request: Request, owner: str) -> Response:
             hub.admit(owner)
             hearing = _Hearing(hub, owner)
@@ -101,22 +92,35 @@ def routes(hub: Hub) -> list[Route]:
         return JSONResponse({"object": "list", "data": [_model(hub)]})
 
     async def model(request: Request, owner: str) -> Response:
-        name, served = request.path_params["name"], hub.engine.info.model
-        if name == served:
+        name, known = request.path_params["name"], hub.engine.info.model
+        if name == known:
             return JSONResponse(_model(hub))
         kind = Kind(404, "invalid_request_error", "model_not_found")
-        problem = f"no model {quote(name)}; there is {served}"
+        problem = f"no model {quote(name)}; there is {known}"
         return refusal(kind, describe(kind, problem, param="model"))
 
     def post(path: str, task: str) -> Route:
-        return Route(path, served(speech(task)), methods=["POST"])
+        return Route(path, served(hub, speech(task)), methods=["POST"])
 
     return [
         post("/v1/audio/transcriptions", "transcribe"),
         post("/v1/audio/translations", "translate"),
-        Route("/v1/models", served(models)),
-        Route("/v1/models/{name:path}", served(model)),
+        Route("/v1/models", served(hub, models)),
+        Route("/v1/models/{name:path}", served(hub, model)),
     ]
+
+
+def served(hub: Hub, serve: Serve) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that asks for a key, and tells errors as OpenAI does."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await serve(request, authorize(request.headers, hub.config.auth))
+        except StreamError as exc:
+            hub.metrics.refused.labels(exc.code).inc()
+            return refusal(kind_of(exc), describe_error(exc))
+
+    return endpoint
 
 
 class _Hearing:

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine.api import UtteranceOptions
 from engine.errors import EngineError
-from stream.auth import authorize
+from stream.auth import ClientSecrets, authorize, bearer, check_origin
 from stream.errors import InternalError, StreamError, UnsupportedRequestError, quote
 from stream.events import Error
 from stream.hub import Hub
@@ -45,7 +45,7 @@ from stream.websocket import EXPLAIN, MAX_MESSAGE_BYTES, READS_ON
 PATH = "/v1/realtime"
 SUBPROTOCOL = "realtime"  # that browsers offer beside one that holds their key
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
-NAME_BYTES = 12  # of randomness in the names of sessions and events
+NAME_BYTES = 12  # of randomness in the names of events
 MAX_AUDIO_BYTES = 15 << 20
 """Of base64 in one event, as with OpenAI; it is heard in slices."""
 MAX_EVENT_BYTES = MAX_AUDIO_BYTES + (1 << 16)
@@ -62,7 +62,7 @@ class RealtimeConnection:
     """One client of the Realtime protocol."""
 
     def __init__(
-        self, websocket: WebSocket, hub: Hub, owner: str, *, kind: str
+        self, websocket: WebSocket, hub: Hub, owner: str, session: Json
     ) -> None:
         """Prepare for a connection that has been admitted.
 
@@ -70,19 +70,13 @@ class RealtimeConnection:
             websocket: The connection, its handshake not yet answered.
             hub: Of the server.
             owner: Who is behind it.
-            kind: Of the session, one of `openai_session.TYPES`.
+            session: The settings with which it begins.
         """
         self._websocket, self._hub, self._owner = websocket, hub, owner
         self._channel = Channel(websocket, hub)
         self._logger = ConnectionLogger(_log)
         self._model = hub.engine.info.model
-        self._session = openai_session.new_session(
-            kind,
-            name=f"sess_{secrets.token_hex(NAME_BYTES)}",
-            model=self._model,
-            expires_at=int(time.time() + hub.config.limits.max_session_s),
-            segmenter=hub.config.segmenter,
-        )
+        self._session = session
         self._waiting: deque[str] = deque()
         self._changed, self._taken = asyncio.Event(), asyncio.Event()
         self._buffer = InputAudioBuffer(hub, owner, self._changed)
@@ -263,13 +257,23 @@ class RealtimeConnection:
         self._waiting.append(_encode(event))
 
 
-def routes(hub: Hub) -> list[WebSocketRoute]:
+def routes(hub: Hub, issued: ClientSecrets) -> list[WebSocketRoute]:
     """Return what is served at which address."""
+    auth, limits = hub.config.auth, hub.config.limits
 
     async def realtime(websocket: WebSocket) -> None:
+        headers = _headers(websocket)
+        secret = issued.find(bearer(headers), now=time.time())
         try:
-            owner = authorize(_headers(websocket), hub.config.auth)
-            kind = _kind(websocket)
+            if secret is None:
+                owner = authorize(headers, auth)
+                session = new_session(hub, websocket.query_params.get("intent"))
+            else:
+                check_origin(headers, auth.origins)
+                owner, settings = secret.owner, secret.settings
+                session = openai_session.begun_with(
+                    settings, lasts_s=limits.max_session_s
+                )
             hub.admit(owner)
         except StreamError as exc:
             hub.metrics.refused.labels(exc.code).inc()
@@ -277,7 +281,7 @@ def routes(hub: Hub) -> list[WebSocketRoute]:
             await websocket.send_denial_response(answer)
             return
         try:
-            await RealtimeConnection(websocket, hub, owner, kind=kind).run()
+            await RealtimeConnection(websocket, hub, owner, session).run()
         except WebSocketDisconnect:
             pass  # it went before it was told anything
         finally:
@@ -296,19 +300,23 @@ def _headers(websocket: WebSocket) -> dict[str, str]:
     return headers
 
 
-def _kind(websocket: WebSocket) -> str:
-    """Return which kind of session is wanted.
+def new_session(hub: Hub, kind: object) -> Json:
+    """Return the settings of a new session of a kind.
 
     Raises:
-        UnsupportedRequestError: If it is not served.
+        UnsupportedRequestError: If the kind is not served.
     """
-    intent = websocket.query_params.get("intent")
-    if intent != "transcription":
+    if kind != "transcription":
         raise UnsupportedRequestError(
-            f"intent is {quote(intent)}; expected transcription: "
-            "conversations are not served"
+            f"a session of type {quote(kind)}; expected transcription (as in "
+            "?intent=transcription): conversations are not served"
         )
-    return intent
+    return openai_session.new_session(
+        kind,
+        model=hub.engine.info.model,
+        lasts_s=hub.config.limits.max_session_s,
+        segmenter=hub.config.segmenter,
+    )
 
 
 def _parse(text: str | None) -> Json:

@@ -1,10 +1,12 @@
 """The settings of an OpenAI Realtime session: told, changed, and what they mean to us.
 
-Pure.  A session's settings are the JSON object that clients see.  An update is merged
+No I/O.  A session's settings are the JSON object that clients see.  An update is merged
 into it key by key; null clears.  Keys that we do not know are left out and refused by
 no error: clients are newer than servers, and some take any error for the end.
 """
 
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,18 +29,18 @@ PADDING_MS = (0, 5_000)
 EAGERNESS = ("low", "medium", "high", "auto")
 DELAYS = ("minimal", "low", "medium", "high", "xhigh")
 TASK = "transcribe"
+NAME_BYTES = 12  # of randomness in a session's name
 
 
 def new_session(
-    kind: str, *, name: str, model: str, expires_at: int, segmenter: SegmenterConfig
+    kind: str, *, model: str, lasts_s: float, segmenter: SegmenterConfig
 ) -> Json:
-    """Return the settings with which a session begins.
+    """Return the settings with which a session begins, its name among them.
 
     Args:
         kind: One of `TYPES`.
-        name: Of the session.
         model: What is served.
-        expires_at: When it ends, in seconds since 1970.
+        lasts_s: The longest session, in seconds.
         segmenter: The server's.
     """
     turns: Json = {
@@ -50,8 +52,7 @@ def new_session(
     session: Json = {
         "type": kind,
         "object": f"realtime.{'transcription_' * (kind == TYPES[0])}session",
-        "id": name,
-        "expires_at": expires_at,
+        **_name(lasts_s),
         "include": None,
     }
     audio: Json = {
@@ -85,6 +86,18 @@ def new_session(
         "truncation": "auto",
         "prompt": None,
         "audio": audio,
+    }
+
+
+def begun_with(settings: Json, *, lasts_s: float) -> Json:
+    """Return settings that were made before, as those of another session."""
+    return settings | _name(lasts_s)
+
+
+def _name(lasts_s: float) -> Json:
+    return {
+        "id": f"sess_{secrets.token_hex(NAME_BYTES)}",
+        "expires_at": int(time.time() + lasts_s),
     }
 
 

@@ -2,7 +2,13 @@
 
 import pytest
 
-from stream.auth import NOBODY, ForeignOriginError, authorize
+from stream.auth import (
+    MOST_SECRETS,
+    NOBODY,
+    ClientSecrets,
+    ForeignOriginError,
+    authorize,
+)
 from stream.config import AuthConfig
 from stream.errors import UnauthorizedError
 
@@ -66,3 +72,24 @@ def test_pages_of_other_sites_may_not(origin):
 
 def test_tokens_are_not_shown_with_the_configuration():
     assert "first" not in repr(LOCKED)
+
+
+def test_a_client_secret_holds_for_its_time_and_names_its_owner():
+    issued = ClientSecrets()
+    secret = issued.issue("ann", {"id": 1}, lasts_s=60, now=1000.5)
+    assert secret.expires_at == 1060
+    assert issued.find(secret.value, now=1059.9) == secret
+    assert (secret.owner, secret.settings) == ("ann", {"id": 1})
+    assert issued.find(secret.value, now=1060.0) is None
+    assert issued.find("ek_other", now=1001.0) is None
+    assert issued.find(None, now=1001.0) is None
+
+
+def test_with_too_many_secrets_the_oldest_is_given_up():
+    issued = ClientSecrets()
+    made = [
+        issued.issue("ann", {}, lasts_s=60, now=0.0) for _ in range(MOST_SECRETS + 1)
+    ]
+    assert issued.find(made[0].value, now=1.0) is None
+    assert issued.find(made[1].value, now=1.0) == made[1]
+    assert len({secret.value for secret in made}) == MOST_SECRETS + 1

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stream.protocols.openai_errors import FieldError
 from stream.protocols.openai_session import (
     TYPES,
+    begun_with,
     is_manual,
     is_transcribed,
     new_session,
@@ -23,9 +24,7 @@ BASE = SegmenterConfig()
 
 
 def fresh(kind="transcription"):
-    return new_session(
-        kind, name="sess_1", model="m", expires_at=1_795_403_624, segmenter=BASE
-    )
+    return new_session(kind, model="m", lasts_s=3600.0, segmenter=BASE)
 
 
 def update(change, session=None):
@@ -47,6 +46,14 @@ def test_a_new_session_has_the_fields_of_the_example(kind, example):
             assert own["audio"][part].keys() == shown["audio"][part].keys()
     turns = "turn_detection"
     assert own["audio"]["input"][turns].keys() == shown["audio"]["input"][turns].keys()
+
+
+def test_settings_may_serve_several_sessions():
+    settings = update(audio(transcription={"language": "de"}))
+    first, second = (begun_with(settings, lasts_s=60.0) for _ in range(2))
+    assert len({settings["id"], first["id"], second["id"]}) == 3
+    assert first["audio"] == second["audio"] == settings["audio"]
+    assert first["expires_at"] < settings["expires_at"]
 
 
 def test_an_update_changes_what_it_names_and_nothing_else():
@@ -98,7 +105,9 @@ def test_a_voice_is_not_refused_and_not_promised():
 
 
 def test_what_is_not_known_is_left_out():
-    assert update({"speed": 3, "audio": {"input": {"echo": 1}, "x": 2}}) == fresh()
+    session = fresh()
+    change = {"speed": 3, "audio": {"input": {"echo": 1}, "x": 2}}
+    assert update(change, session) == session
 
 
 def test_tools_are_kept_and_never_called():

@@ -1,0 +1,95 @@
+"""Client secrets: keys for a short time, for pages that must not hold a real one.
+
+    POST /v1/realtime/client_secrets   a secret, and the settings of its sessions
+
+Who has a key asks for a secret and hands it to a page, which connects to
+`/v1/realtime` with it.  It knows requests; which secrets hold, stream/auth.py knows.
+"""
+
+import json
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stream.auth import ClientSecrets
+from stream.errors import LimitError, ProtocolError, quote
+from stream.hub import Hub
+from stream.protocols import openai_session
+from stream.protocols.openai_errors import FieldError
+from stream.protocols.openai_http import served
+from stream.protocols.openai_realtime import new_session
+
+MAX_BYTES = 1 << 18
+DEFAULT_S = 600
+LASTS_S = (10, 7_200)
+
+
+def routes(hub: Hub, issued: ClientSecrets) -> list[Route]:
+    """Return what is served at which address."""
+
+    async def create(request: Request, owner: str) -> Response:
+        wanted = await _read(request)
+        lasts_s = _lasts_s(wanted.get("expires_after"))
+        session = wanted.get("session", {})
+        kind = session.get("type") if isinstance(session, dict) else None
+        settings = openai_session.updated(
+            new_session(hub, kind), session, model=hub.engine.info.model
+        )
+        now = time.time()
+        secret = issued.issue(owner, settings, lasts_s=lasts_s, now=now)
+        return JSONResponse(
+            {
+                "value": secret.value,
+                "expires_at": secret.expires_at,
+                "session": settings,
+            }
+        )
+
+    path = "/v1/realtime/client_secrets"
+    return [Route(path, served(hub, create), methods=["POST"])]
+
+
+async def _read(request: Request) -> dict[str, Any]:
+    """Return the object in a request's body.
+
+    Raises:
+        LimitError: If it is too large.
+        ProtocolError: If it is none.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise LimitError(f"a body of more than {MAX_BYTES} bytes")
+    try:
+        wanted = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError("the body is not JSON") from exc
+    if not isinstance(wanted, dict):
+        raise ProtocolError(f"the body is {quote(wanted)}; expected an object")
+    return wanted
+
+
+def _lasts_s(wanted: Any) -> int:
+    """Return for how long a secret is to hold.
+
+    Raises:
+        FieldError: If it is out of range.
+    """
+    if wanted is None:
+        return DEFAULT_S
+    if not isinstance(wanted, dict):
+        raise FieldError("expires_after", f"is {quote(wanted)}; expected an object")
+    anchor = wanted.get("anchor", "created_at")
+    if anchor != "created_at":
+        problem = f"is {quote(anchor)}; expected created_at"
+        raise FieldError("expires_after.anchor", problem)
+    lasts_s = wanted.get("seconds", DEFAULT_S)
+    least, most = LASTS_S
+    if type(lasts_s) is not int or not least <= lasts_s <= most:
+        problem = f"is {quote(lasts_s)}; expected a whole number {least} to {most}"
+        raise FieldError("expires_after.seconds", problem)
+    return lasts_s
