@@ -233,6 +233,8 @@ class Answer:
     start: int
     end: int
     """Of the audio that it is about."""
+    tokens: int = 0
+    """Of the language model's vocabulary; 0 also if it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ class _Question:
     mode: str = ""
     text: str = ""
 
-    def answer(self, finish: str) -> Answer:
+    def answer(self, finish: str, *, tokens: int = 0) -> Answer:
         return Answer(
             seq=0,
             id=self.id,
@@ -74,6 +74,7 @@ class _Question:
             mode=self.mode,
             start=self.passage.start,
             end=self.passage.end,
+            tokens=tokens,
         )
 
     def error(self, code: str, message: str) -> Error:
@@ -173,10 +174,10 @@ class Questions:
                     start=question.passage.start,
                     end=question.passage.end,
                 )
-            case Answered(text=text, finish=finish):
+            case Answered(text=text, num_tokens=tokens, finish=finish):
                 question.text = text
                 self._end(result.reply)
-                return question.answer(finish.value)
+                return question.answer(finish.value, tokens=tokens)
             case ReplyFailed(code=code, message=message):
                 self._end(result.reply)
                 return question.error(code, message)

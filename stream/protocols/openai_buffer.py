@@ -8,24 +8,36 @@ next audio begins another one, whose items follow.  It knows no connection.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream.audio import SAMPLE_RATE, PcmFormat
-from stream.events import Ended, Error, SpeechEnded
+from stream.errors import ProtocolError
+from stream.events import (
+    Answer,
+    Ask,
+    Cancel,
+    Ended,
+    Error,
+    ServerEvent,
+    SpeechEnded,
+    SpeechStarted,
+)
 from stream.hub import Hub, Stream
 from stream.protocols import openai_session
-from stream.protocols.openai_errors import FieldError
+from stream.protocols.openai_checks import Json
+from stream.protocols.openai_conversation import Conversation
+from stream.protocols.openai_errors import FieldError, RefusedError
 from stream.protocols.openai_items import Items
-from stream.protocols.openai_session import Json
+from stream.questions import refusal
 
 SLICE_S = 1.0  # of audio that is heard in one go
 LEAST_COMMIT_MS = 100
 
 
-class EmptyCommitError(Exception):
+class EmptyCommitError(RefusedError):
     """Raised when there is next to nothing to commit."""
 
-    code = "input_audio_buffer_commit_empty"
+    told_as = "input_audio_buffer_commit_empty"
 
     def __init__(self, found_ms: int) -> None:
         self.found_ms = found_ms
@@ -54,6 +66,8 @@ class _Hearing:
     """Whether it takes no more audio."""
     is_over: bool = False
     """Whether it has told all."""
+    asked: set[str] = field(default_factory=set)
+    """Questions about it that are open."""
 
     @property
     def received(self) -> int:
@@ -69,18 +83,23 @@ class _Hearing:
 class InputAudioBuffer:
     """What a client appends, and what becomes of it."""
 
-    def __init__(self, hub: Hub, owner: str, changed: asyncio.Event) -> None:
+    def __init__(
+        self, hub: Hub, owner: str, changed: asyncio.Event, session: Json
+    ) -> None:
         """Begin empty.
 
         Args:
             hub: Of the server.
             owner: Who is behind the connection.
             changed: Set when there is something to `drain`.
+            session: The settings.
         """
         self._hub, self._owner, self._changed = hub, owner, changed
+        self._is_committing = False
         self._hearings: list[_Hearing] = []
         """The last of them takes audio; those before it owe finals."""
         self._told: list[Json] = []
+        self.conversation = Conversation(session, ask=self._ask, cancel=self._cancel)
         self.ended_by: Error | None = None
         """What the hub ended a session with, if it did."""
 
@@ -122,7 +141,11 @@ class InputAudioBuffer:
         found_ms = samples * 1000 // SAMPLE_RATE
         if found_ms < LEAST_COMMIT_MS and not is_speaking:
             raise EmptyCommitError(found_ms)
-        self._flush(hearing)
+        self._is_committing = True  # the client says itself when it is answered
+        try:
+            self._flush(hearing)
+        finally:
+            self._is_committing = False
         if hearing.items.manual or not is_speaking:
             self._told += hearing.items.commit(samples)
 
@@ -179,7 +202,7 @@ class InputAudioBuffer:
             items=Items(
                 manual=openai_session.is_manual(session),
                 transcribed=openai_session.is_transcribed(session),
-                last=last.items.last if last else None,
+                turns=self.conversation.turns,
             ),
             format=PcmFormat(rate=start.rate, encoding=start.encoding),
             offset=last.offset + last.received if last else 0,
@@ -204,11 +227,40 @@ class InputAudioBuffer:
                 else:
                     if isinstance(event, SpeechEnded) and not hearing.items.manual:
                         hearing.committed = event.end
-                    self._told += hearing.items.push(event, offset=hearing.offset)
+                    self._tell(hearing, event)
         # The last one stays: it knows where the next one's audio begins.
         for hearing in [one for one in self._hearings[:-1] if one.is_over]:
             self._hearings.remove(hearing)
             self._free(hearing)
+
+    def _tell(self, hearing: _Hearing, event: ServerEvent) -> None:
+        """Tell of an event; let the conversation follow the server's turns."""
+        if isinstance(event, Answer):
+            hearing.asked.discard(event.id)
+        elif isinstance(event, Error) and event.question is not None:
+            hearing.asked.discard(event.question)
+        told = hearing.items.push(event, offset=hearing.offset)
+        self._told += [*told, *self.conversation.push(event)]
+        if told and isinstance(event, SpeechStarted):
+            self._told += self.conversation.turn_began()
+        elif told and isinstance(event, SpeechEnded) and not self._is_committing:
+            self._told += self.conversation.turn_ended()
+
+    def _ask(self, ask: Ask) -> None:
+        """Ask about what is heard; without any of it, say so in the answer's place."""
+        if hearing := self._taking():
+            hearing.asked.add(ask.id)
+            self._hub.ask(hearing.stream, ask)
+        else:
+            problem = "nothing was heard yet with these settings"
+            error = refusal(ask.id, ProtocolError(problem))
+            self._told += self.conversation.push(error)
+
+    def _cancel(self, cancel: Cancel) -> None:
+        for hearing in self._hearings:
+            if cancel.id in hearing.asked:
+                hearing.asked.remove(cancel.id)
+                self._hub.cancel(hearing.stream, cancel)
 
     def _free(self, hearing: _Hearing) -> None:
         self._hub.detach(hearing.stream, hearing.superseded)

@@ -12,7 +12,7 @@ ShutdownError            503     server_error           shutting_down
 InternalError            500     server_error           internal_error
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from starlette.responses import JSONResponse, Response
 
@@ -67,6 +67,12 @@ class FieldError(ProtocolError):
         self.param = param
 
 
+class RefusedError(ProtocolError):
+    """Raised when an event comes at the wrong time; OpenAI has a code for it."""
+
+    told_as: ClassVar[str]
+
+
 def kind_of(error: StreamError) -> Kind:
     """Return how an error is told."""
     return next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
@@ -86,7 +92,8 @@ def describe(
 
 def describe_error(error: StreamError) -> dict[str, Any]:
     """Return the object that tells an error of ours."""
-    return describe(kind_of(error), str(error), param=getattr(error, "param", None))
+    param, code = getattr(error, "param", None), getattr(error, "told_as", None)
+    return describe(kind_of(error), str(error), param=param, code=code)
 
 
 def refusal(kind: Kind, error: dict[str, Any]) -> Response:

@@ -20,9 +20,10 @@ from stream.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from stream.protocols.openai_checks import Json
 from stream.protocols.openai_errors import BY_CODE, ENGINE, describe
-from stream.protocols.openai_session import Json
 from stream.protocols.openai_text import Deltas, usage, whole
+from stream.protocols.openai_turns import Turns
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 NAME_BYTES = 12  # of randomness in an item's name
@@ -49,22 +50,21 @@ class Items:
     """The user's items of one session, in the order of their audio."""
 
     def __init__(
-        self, *, manual: bool, transcribed: bool, last: str | None = None
+        self, *, manual: bool, transcribed: bool, turns: Turns | None = None
     ) -> None:
         """Begin without items.
 
         Args:
             manual: Whether the client commits, and no turn is detected.
             transcribed: Whether the client wants to read what was said.
-            last: The item that these follow.
+            turns: Of the conversation that they are part of; a new one by default.
         """
         self.manual, self.transcribed = manual, transcribed
         self._of_segment: dict[int, tuple[_Item, int]] = {}
         """The item that a segment belongs to, and where the segment starts."""
         self._gathered: _Item | None = None
         """What the next commit is about."""
-        self.last = last
-        """The last item that was committed."""
+        self._turns = turns or Turns()
 
     @property
     def is_speaking(self) -> bool:
@@ -105,7 +105,7 @@ class Items:
         item = self._gathered or _Item(_new_id())
         self._gathered = None
         item.samples = samples
-        return [*self._committed(item), *self._completed(item)]
+        return [*self._committed(item, is_clients=True), *self._completed(item)]
 
     def clear(self) -> None:
         """Throw away what was heard and not committed."""
@@ -140,12 +140,12 @@ class Items:
             "audio_end_ms": _ms(offset + event.end),
             "item_id": item.id,
         }
-        yield from self._committed(item)
+        yield from self._committed(item, is_clients=False)
 
-    def _committed(self, item: _Item) -> Iterator[Json]:
+    def _committed(self, item: _Item, *, is_clients: bool) -> Iterator[Json]:
         item.is_committed = True
-        previous = {"previous_item_id": self.last}
-        self.last = item.id
+        seconds = item.samples / SAMPLE_RATE if is_clients else None
+        previous = self._turns.add_audio(item.id, seconds=seconds)
         yield {"type": "input_audio_buffer.committed", **previous, "item_id": item.id}
         told = {
             "id": item.id,

@@ -27,18 +27,18 @@ from stream.events import Error
 from stream.hub import Hub
 from stream.protocols import openai_session
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
-from stream.protocols.openai_buffer import EmptyCommitError, InputAudioBuffer
+from stream.protocols.openai_buffer import InputAudioBuffer
+from stream.protocols.openai_checks import Json
 from stream.protocols.openai_errors import (
     BY_CODE,
     ENGINE,
     FieldError,
-    Kind,
+    RefusedError,
     describe,
     describe_error,
     kind_of,
     refusal,
 )
-from stream.protocols.openai_session import Json
 from stream.resume import ForgottenError
 from stream.websocket import EXPLAIN, MAX_MESSAGE_BYTES, READS_ON
 
@@ -53,7 +53,6 @@ MOST_WAITING = 256
 """Events that a client has not taken; from there on no more of its own are read."""
 NORMAL = 1000
 CLOSE_CODES = {error.code: error.close_code for error in StreamError.__subclasses__()}
-INVALID = Kind(400, "invalid_request_error", "invalid_value")
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class RealtimeConnection:
         self._session = session
         self._waiting: deque[str] = deque()
         self._changed, self._taken = asyncio.Event(), asyncio.Event()
-        self._buffer = InputAudioBuffer(hub, owner, self._changed)
+        self._buffer = InputAudioBuffer(hub, owner, self._changed, session)
         self._close_code: int | None = None
 
     async def run(self) -> None:
@@ -152,14 +151,27 @@ class RealtimeConnection:
                     self._buffer.commit()
                 case "input_audio_buffer.clear":
                     self._buffer.clear()
-                case kind:
-                    raise FieldError("type", f"is {quote(kind)}; it is not served here")
-        except FieldError as exc:
+                case _:
+                    self._converse(event)
+        except (FieldError, RefusedError) as exc:
             self._complain(describe_error(exc), event_id)
-        except EmptyCommitError as exc:
-            self._complain(describe(INVALID, str(exc), code=exc.code), event_id)
         else:
             self._drain()
+
+    def _converse(self, event: Json) -> None:
+        """Take an event of a conversation.
+
+        Raises:
+            FieldError: If it is none, or a value is not what it should be.
+            RefusedError: If it comes at the wrong time.
+        """
+        self._drain()  # what it is about was told before
+        told = self._buffer.conversation.take(event)
+        if told is None:
+            kind = quote(event.get("type"))
+            raise FieldError("type", f"is {kind}; it is not served here")
+        for answer in told:
+            self._tell(answer)
 
     def _update(self, update: Any) -> None:
         """Change the settings.
@@ -179,7 +191,7 @@ class RealtimeConnection:
         if session["audio"]["input"] != self._session["audio"]["input"]:
             self._buffer.finish()
             self._drain()
-        self._session = session
+        self._session = self._buffer.conversation.session = session
         self._tell({"type": "session.updated", "session": session})
 
     async def _append(self, audio: Any, reads_on: bool) -> None:
@@ -197,6 +209,7 @@ class RealtimeConnection:
             raise FieldError("audio", "is not base64") from exc
         async for stream in self._buffer.append(data, self._session):
             await self._channel.hold(stream, reads_on=reads_on)
+            self._drain()  # a turn that has ended is asked about before the next one
             await asyncio.sleep(0)
 
     def _drain(self) -> None:
@@ -267,7 +280,9 @@ def routes(hub: Hub, issued: ClientSecrets) -> list[WebSocketRoute]:
         try:
             if secret is None:
                 owner = authorize(headers, auth)
-                session = new_session(hub, websocket.query_params.get("intent"))
+                session = new_session(
+                    hub, websocket.query_params.get("intent", "realtime")
+                )
             else:
                 check_origin(headers, auth.origins)
                 owner, settings = secret.owner, secret.settings
@@ -306,14 +321,20 @@ def new_session(hub: Hub, kind: object) -> Json:
     Raises:
         UnsupportedRequestError: If the kind is not served.
     """
-    if kind != "transcription":
+    if not isinstance(kind, str) or kind not in openai_session.TYPES:
+        expected = " or ".join(openai_session.TYPES)
         raise UnsupportedRequestError(
-            f"a session of type {quote(kind)}; expected transcription (as in "
-            "?intent=transcription): conversations are not served"
+            f"a session of type {quote(kind)}; expected {expected}"
+        )
+    info = hub.engine.info
+    if kind == "realtime" and not info.answers_questions:
+        raise UnsupportedRequestError(
+            f"{info.model} answers no questions, so there are no conversations; "
+            "expected transcription (as in ?intent=transcription)"
         )
     return openai_session.new_session(
         kind,
-        model=hub.engine.info.model,
+        model=info.model,
         lasts_s=hub.config.limits.max_session_s,
         segmenter=hub.config.segmenter,
     )

@@ -7,17 +7,30 @@ no error: clients are newer than servers, and some take any error for the end.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from stream.audio import FRAME_MS, SAMPLE_RATE
 from stream.errors import quote
 from stream.events import Start
+from stream.protocols.openai_checks import (
+    Check,
+    Json,
+    between,
+    boolean,
+    instructions,
+    json_object,
+    one_of,
+    only_text,
+    text_or_none,
+    texts_or_none,
+    tokens_or_inf,
+    whole_between,
+    whole_or_none,
+)
 from stream.protocols.openai_errors import FieldError
 from stream.segmenter import SegmenterConfig
-
-Json = dict[str, Any]
 
 TYPES = ("transcription", "realtime")
 DEFAULT_RATE = 24_000  # Hz; the only one that OpenAI takes
@@ -112,7 +125,7 @@ def updated(session: Json, update: Any, *, model: str) -> Json:
     Raises:
         FieldError: If a value is not what it should be.
     """
-    wanted = _object("session", update)
+    wanted = json_object("session", update)
     kind = wanted.get("type", session["type"])
     if kind != session["type"]:
         raise FieldError(
@@ -181,13 +194,13 @@ def _whole_frames(milliseconds: int) -> int:
 
 def _audio(audio: Json, update: Any, model: str) -> Json:
     where = "session.audio"
-    wanted = _object(where, update)
+    wanted = json_object(where, update)
     merged = dict(audio)
     if "input" in wanted:
         merged["input"] = _input(audio["input"], wanted["input"], model)
     if "output" in audio and "output" in wanted:
         # No audio is sent; what is asked for is kept, as tools are.
-        merged["output"] = audio["output"] | _object(
+        merged["output"] = audio["output"] | json_object(
             f"{where}.output", wanted["output"]
         )
     return merged
@@ -195,7 +208,7 @@ def _audio(audio: Json, update: Any, model: str) -> Json:
 
 def _input(current: Json, update: Any, model: str) -> Json:
     where = "session.audio.input"
-    wanted = _object(where, update)
+    wanted = json_object(where, update)
     merged = dict(current)
     if "format" in wanted:
         merged["format"] = _format(f"{where}.format", wanted["format"])
@@ -220,7 +233,7 @@ def _input(current: Json, update: Any, model: str) -> Json:
 
 
 def _format(where: str, value: Any) -> Json:
-    wanted = _object(where, value)
+    wanted = json_object(where, value)
     kind = wanted.get("type", "audio/pcm")
     if isinstance(kind, str) and kind in G711:
         return {"type": kind}
@@ -242,20 +255,20 @@ def _noise_reduction(where: str, value: Any) -> Json | None:
     """Return what is kept of it: nothing is filtered here."""
     if value is None:
         return None
-    wanted = _object(where, value)
-    check = _one_of("near_field", "far_field", None)
+    wanted = json_object(where, value)
+    check = one_of("near_field", "far_field", None)
     return {"type": check(f"{where}.type", wanted.get("type"))}
 
 
 def _transcription(where: str, current: Json, value: Any, model: str) -> Json | None:
     if value is None:
         return None
-    wanted = _object(where, value)
+    wanted = json_object(where, value)
     merged = current | {"model": model}
     for key, check in (
-        ("language", _text_or_none),
-        ("prompt", _text_or_none),
-        ("delay", _one_of(*DELAYS, None)),
+        ("language", text_or_none),
+        ("prompt", text_or_none),
+        ("delay", one_of(*DELAYS, None)),
     ):
         if key in wanted:
             merged[key] = check(f"{where}.{key}", wanted[key])
@@ -265,21 +278,21 @@ def _transcription(where: str, current: Json, value: Any, model: str) -> Json | 
 def _turns(where: str, current: Json, value: Any) -> Json | None:
     if value is None:
         return None
-    wanted = _object(where, value)
+    wanted = json_object(where, value)
     kind = wanted.get("type", current.get("type", "server_vad"))
-    checks: dict[str, _Check] = {
-        "create_response": _boolean,
-        "interrupt_response": _boolean,
+    checks: dict[str, Check] = {
+        "create_response": boolean,
+        "interrupt_response": boolean,
     }
     if kind == "semantic_vad":
-        checks |= {"eagerness": _one_of(*EAGERNESS)}
+        checks |= {"eagerness": one_of(*EAGERNESS)}
         defaults: Json = {"type": kind, "eagerness": "auto"}
     elif kind == "server_vad":
         checks |= {
-            "threshold": _between(0.0, 1.0),
-            "prefix_padding_ms": _whole_between(*PADDING_MS),
-            "silence_duration_ms": _whole_between(*SILENCE_MS),
-            "idle_timeout_ms": _whole_or_none,
+            "threshold": between(0.0, 1.0),
+            "prefix_padding_ms": whole_between(*PADDING_MS),
+            "silence_duration_ms": whole_between(*SILENCE_MS),
+            "idle_timeout_ms": whole_or_none,
         }
         defaults = {
             "type": kind,
@@ -299,87 +312,14 @@ def _turns(where: str, current: Json, value: Any) -> Json | None:
     return merged
 
 
-_Check = Callable[[str, Any], Any]
-"""Takes where a value stands and the value; returns it, or raises `FieldError`."""
-
-
-def _object(where: str, value: Any) -> Json:
-    if not isinstance(value, dict):
-        raise FieldError(where, f"is {quote(value)}; expected an object")
-    return value
-
-
-def _boolean(where: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise FieldError(where, f"is {quote(value)}; expected true or false")
-    return value
-
-
-def _text_or_none(where: str, value: Any) -> str | None:
-    if not isinstance(value, str | None):
-        raise FieldError(where, f"is {quote(value)}; expected a text or null")
-    return value
-
-
-def _whole_or_none(where: str, value: Any) -> int | None:
-    return None if value is None else _whole_between(0, 1 << 31)(where, value)
-
-
-def _whole_between(least: int, most: int) -> _Check:
-    def check(where: str, value: Any) -> int:
-        if type(value) is not int or not least <= value <= most:
-            raise FieldError(
-                where, f"is {quote(value)}; expected a whole number {least} to {most}"
-            )
-        return value
-
-    return check
-
-
-def _between(least: float, most: float) -> _Check:
-    def check(where: str, value: Any) -> float:
-        if type(value) not in (int, float) or not least <= value <= most:
-            raise FieldError(
-                where, f"is {quote(value)}; expected a number {least:g} to {most:g}"
-            )
-        return float(value)
-
-    return check
-
-
-def _one_of(*choices: str | None) -> _Check:
-    def check(where: str, value: Any) -> Any:
-        if not isinstance(value, str | None) or value not in choices:
-            expected = ", ".join(choice or "null" for choice in choices)
-            raise FieldError(where, f"is {quote(value)}; expected one of {expected}")
-        return value
-
-    return check
-
-
-def _only_text(where: str, value: Any) -> list[str]:
-    """Return what is answered whatever is asked for: there is no voice here."""
-    if not isinstance(value, list) or not {*map(str, value)} <= {"text", "audio"}:
-        raise FieldError(where, f"is {quote(value)}; expected text, audio or both")
-    return ["text"]
-
-
-def _texts_or_none(where: str, value: Any) -> list[str] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise FieldError(where, f"is {quote(value)}; expected a list of texts")
-    return value
-
-
-_CHECKED_KEYS: Mapping[str, _Check] = {
-    "include": _texts_or_none,
-    "output_modalities": _only_text,
+_CHECKED_KEYS: Mapping[str, Check] = {
+    "include": texts_or_none,
+    "instructions": instructions,
+    "max_output_tokens": tokens_or_inf,
+    "output_modalities": only_text,
 }
 _KEPT_KEYS = frozenset(
     {
-        "instructions",
-        "max_output_tokens",
         "prompt",
         "tool_choice",
         "tools",

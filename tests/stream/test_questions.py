@@ -125,6 +125,7 @@ def test_an_answer_is_told_as_it_grows():
             finish="length",
             source="audio",
             mode="streaming",
+            tokens=2,
             **where,
         ),
     ]

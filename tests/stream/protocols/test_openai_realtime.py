@@ -1,86 +1,38 @@
 """OpenAI's Realtime protocol with its own client, and with what no client sends."""
 
 import asyncio
-import base64
 import contextlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soxr
 from openai import AsyncOpenAI
-from openai.types.realtime import RealtimeServerEvent
-from pydantic import TypeAdapter
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stream.audio import SAMPLE_RATE, to_float, to_pcm
 from stream.config import AuthConfig
-from tests.checkout import ROOT
-from tests.fakes.engine import UNKNOWN, speak
+from tests.fakes.engine import UNKNOWN, ScriptedEngine, speak
 from tests.fakes.process import serving
-from tests.fakes.server import DEADLINE_S, TALK, pieces, running
-
-EXAMPLES = json.loads((ROOT / "tests/data/openai_realtime_examples.json").read_text())
-SHAPES = {example["type"]: example.keys() for example in EXAMPLES}
-OFFICIAL = TypeAdapter(RealtimeServerEvent)
-RATE_16K = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": SAMPLE_RATE}}}}
-MANUAL = {
-    "audio": {
-        "input": {
-            "format": {"type": "audio/pcm", "rate": SAMPLE_RATE},
-            "turn_detection": None,
-        }
-    }
-}
-COMPLETED = "conversation.item.input_audio_transcription.completed"
-DELTA = "conversation.item.input_audio_transcription.delta"
-
-
-def encoded(pcm):
-    return base64.b64encode(pcm).decode()
+from tests.fakes.realtime import (
+    COMPLETED,
+    DELTA,
+    MANUAL,
+    OFFICIAL,
+    RATE_16K,
+    dial,
+    encoded,
+    kinds_of,
+    receive,
+    sdk,
+    until,
+)
+from tests.fakes.server import TALK, pieces, running
 
 
 def session_of(fields):
     return {"type": "transcription", **fields}
-
-
-@contextlib.asynccontextmanager
-async def sdk(address, **options):
-    """Connect as OpenAI's documentation says."""
-    async with (
-        AsyncOpenAI(base_url=f"http://{address}/v1", api_key="any") as client,
-        client.realtime.connect(
-            extra_query={"intent": "transcription"}, **options
-        ) as connection,
-        asyncio.timeout(DEADLINE_S),
-    ):
-        yield connection
-
-
-async def heard(connection):
-    """Return the next event, which is as OpenAI's types and examples have it."""
-    data = await connection.recv_bytes()
-    shown = json.loads(data)
-    if "session" not in shown:  # its rate may be one that OpenAI does not take
-        OFFICIAL.validate_json(data)
-    if shown["type"] in SHAPES:
-        assert shown.keys() == SHAPES[shown["type"]], shown["type"]
-    return connection.parse_event(data)
-
-
-async def until(connection, kind, *, count=1):
-    """Return what comes, to the `count`th event of a type."""
-    events = []
-    while count:
-        event = await heard(connection)
-        events.append(event)
-        count -= event.type == kind
-    return events
-
-
-def kinds_of(events):
-    return [event.type.rpartition(".")[2] for event in events]
 
 
 async def test_the_sdk_hears_what_is_said_while_it_is_said(tmp_path):
@@ -246,18 +198,6 @@ async def test_the_sdk_is_told_of_a_bad_key_and_comes_in_with_a_good_one(tmp_pat
             assert (await good.recv()).type == "session.created"
 
 
-def dial(server, *, query="?intent=transcription", **options):
-    url = f"ws://127.0.0.1:{server.port}/v1/realtime{query}"
-    return connect(url, proxy=None, compression=None, max_size=None, **options)
-
-
-async def receive(socket, kind):
-    async with asyncio.timeout(DEADLINE_S):
-        while (event := json.loads(await socket.recv()))["type"] != kind:
-            pass
-    return event
-
-
 async def test_a_browser_sends_its_key_as_a_subprotocol_and_never_gets_it_back():
     offered = ["realtime", "openai-insecure-api-key.secret"]
     async with running(auth=AuthConfig(tokens=("secret",))) as server:
@@ -270,14 +210,25 @@ async def test_a_browser_sends_its_key_as_a_subprotocol_and_never_gets_it_back()
                 pass
 
 
-async def test_a_conversation_is_refused_in_words():
-    async with running() as server:
+async def test_a_conversation_with_a_model_that_answers_nothing_is_refused_in_words():
+    engine = ScriptedEngine()
+    engine.info = replace(engine.info, answers_questions=False)
+    async with running(engine=engine) as server:
         with pytest.raises(InvalidStatus) as refused:
             async with dial(server, query="?model=gpt-realtime"):
                 pass
         assert refused.value.response.status_code == 400
         error = json.loads(refused.value.response.body)["error"]
-        assert "conversations are not served" in error["message"]
+        assert "scripted answers no questions" in error["message"]
+
+
+async def test_a_session_of_another_kind_is_refused():
+    async with running() as server:
+        with pytest.raises(InvalidStatus) as refused:
+            async with dial(server, query="?intent=singing"):
+                pass
+        error = json.loads(refused.value.response.body)["error"]
+        assert "expected transcription or realtime" in error["message"]
 
 
 @pytest.mark.parametrize(

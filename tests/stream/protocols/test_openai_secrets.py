@@ -94,7 +94,11 @@ async def test_a_secret_makes_no_other_secrets():
         ({"json": [1]}, 400, "expected an object"),
         ({"json": {}}, 400, "type None; expected transcription"),
         ({"json": {"session": 3}}, 400, "type None"),
-        ({"json": {"session": {"type": "realtime"}}}, 400, "are not served"),
+        (
+            {"json": {"session": {"type": "chat"}}},
+            400,
+            "expected transcription or realtime",
+        ),
         ({"json": {"expires_after": 1}}, 400, "expires_after is 1"),
         ({"json": {"expires_after": {"seconds": 9}}}, 400, "is 9; expected a whole"),
         ({"json": {"expires_after": {"anchor": "x"}}}, 400, "expected created_at"),

@@ -1,0 +1,109 @@
+"""The values in what an OpenAI Realtime client sends: what each has to be.
+
+Pure.  A check takes where a value stands and the value; it returns what is kept of it,
+or raises `FieldError`, which names the place.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from stream.errors import quote
+from stream.protocols.openai_errors import FieldError
+
+Json = dict[str, Any]
+
+Check = Callable[[str, Any], Any]
+"""Takes where a value stands and the value; returns it, or raises `FieldError`."""
+
+
+def json_object(where: str, value: Any) -> Json:
+    """Take an object."""
+    if not isinstance(value, dict):
+        raise FieldError(where, f"is {quote(value)}; expected an object")
+    return value
+
+
+def boolean(where: str, value: Any) -> bool:
+    """Take true or false."""
+    if not isinstance(value, bool):
+        raise FieldError(where, f"is {quote(value)}; expected true or false")
+    return value
+
+
+def text_or_none(where: str, value: Any) -> str | None:
+    """Take a text or null."""
+    if not isinstance(value, str | None):
+        raise FieldError(where, f"is {quote(value)}; expected a text or null")
+    return value
+
+
+def whole_or_none(where: str, value: Any) -> int | None:
+    """Take a whole number or null."""
+    return None if value is None else whole_between(0, 1 << 31)(where, value)
+
+
+def whole_between(least: int, most: int) -> Check:
+    """Return a check for whole numbers of a range, both ends included."""
+
+    def check(where: str, value: Any) -> int:
+        if type(value) is not int or not least <= value <= most:
+            raise FieldError(
+                where, f"is {quote(value)}; expected a whole number {least} to {most}"
+            )
+        return value
+
+    return check
+
+
+def between(least: float, most: float) -> Check:
+    """Return a check for numbers of a range, both ends included."""
+
+    def check(where: str, value: Any) -> float:
+        if type(value) not in (int, float) or not least <= value <= most:
+            raise FieldError(
+                where, f"is {quote(value)}; expected a number {least:g} to {most:g}"
+            )
+        return float(value)
+
+    return check
+
+
+def one_of(*choices: str | None) -> Check:
+    """Return a check for some choices."""
+
+    def check(where: str, value: Any) -> Any:
+        if not isinstance(value, str | None) or value not in choices:
+            expected = ", ".join(choice or "null" for choice in choices)
+            raise FieldError(where, f"is {quote(value)}; expected one of {expected}")
+        return value
+
+    return check
+
+
+def only_text(where: str, value: Any) -> list[str]:
+    """Return what is answered whatever is asked for: there is no voice here."""
+    if not isinstance(value, list) or not {*map(str, value)} <= {"text", "audio"}:
+        raise FieldError(where, f"is {quote(value)}; expected text, audio or both")
+    return ["text"]
+
+
+def texts_or_none(where: str, value: Any) -> list[str] | None:
+    """Take a list of texts or null."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise FieldError(where, f"is {quote(value)}; expected a list of texts")
+    return value
+
+
+def tokens_or_inf(where: str, value: Any) -> int | str:
+    """Take the most tokens of a response."""
+    if value != "inf" and (type(value) is not int or value < 1):
+        problem = f"is {quote(value)}; expected a whole number above 0, or inf"
+        raise FieldError(where, problem)
+    return value
+
+
+def instructions(where: str, value: Any) -> str:
+    """Take what a model is told; null is nothing."""
+    return text_or_none(where, value) or ""

@@ -1,0 +1,182 @@
+"""One response of an OpenAI Realtime conversation: what is told of it while it lasts.
+
+    created ─▶ output_item.added, content_part.added ─▶ output_text.delta …
+            ─▶ output_text.done, content_part.done, output_item.done ─▶ response.done
+
+Pure.  A response that is not of the conversation (`conversation: "none"`) tells of
+no `conversation.item`.
+"""
+
+import secrets
+from typing import Any
+
+from stream.events import Answer, Error
+from stream.protocols.openai_checks import Json
+from stream.protocols.openai_errors import BY_CODE, ENGINE
+
+NAME_BYTES = 12  # of randomness in a name
+COMPLETED, INCOMPLETE = "completed", "incomplete"
+
+
+class Response:
+    """From its creation to `response.done`."""
+
+    def __init__(
+        self,
+        *,
+        conversation: str | None,
+        metadata: Json | None,
+        max_output_tokens: int | str,
+    ) -> None:
+        """Begin.
+
+        Args:
+            conversation: The name of the conversation that its item joins, if any.
+            metadata: Sent back as it is.
+            max_output_tokens: As the client gave it.
+        """
+        self.id = f"resp_{secrets.token_hex(NAME_BYTES)}"
+        self.item_id = f"item_{secrets.token_hex(NAME_BYTES)}"
+        self._conversation, self._metadata = conversation, metadata
+        self._max_output_tokens = max_output_tokens
+        self._place: Json = {}
+        self._text = ""
+        self._has_item = False
+
+    @property
+    def in_conversation(self) -> bool:
+        """Whether its item joins the conversation."""
+        return self._conversation is not None
+
+    def created(self) -> Json:
+        """Return what tells that it has begun."""
+        return {"type": "response.created", "response": self._shown("in_progress")}
+
+    def begin(self, place: Json | None) -> list[Json]:
+        """Begin its item.
+
+        Args:
+            place: The item's place in the conversation; None if it is in none.
+        """
+        self._has_item, self._place = True, place or {}
+        item = self._item("in_progress", [])
+        told: list[Json] = [
+            {
+                "type": "response.output_item.added",
+                "response_id": self.id,
+                "output_index": 0,
+                "item": item,
+            }
+        ]
+        if self.in_conversation:
+            told.append(
+                {"type": "conversation.item.added", **self._place, "item": item}
+            )
+        part = {"type": "text", "text": ""}
+        told.append(self._about("content_part.added", part=part))
+        return told
+
+    def grow(self, text: str) -> list[Json]:
+        """Return what the text so far adds."""
+        added = text[len(self._text) :]
+        if not added:
+            return []
+        self._text = text
+        return [self._about("output_text.delta", delta=added)]
+
+    def finish(self, answer: Answer) -> list[Json]:
+        """End with the answer's whole text."""
+        told = self.grow(answer.text)
+        if answer.finish == "stop":
+            return [*told, *self._end(COMPLETED, None, answer.tokens)]
+        details: Json = {"type": INCOMPLETE}
+        if answer.finish == "length":
+            details["reason"] = "max_output_tokens"
+        return [*told, *self._end(INCOMPLETE, details, answer.tokens)]
+
+    def cancelled(self, reason: str) -> list[Json]:
+        """End with what there is of the text."""
+        return self._end("cancelled", {"type": "cancelled", "reason": reason})
+
+    def failed(self, error: Error) -> list[Json]:
+        """End with an error in place of the answer, or of its rest."""
+        kind = BY_CODE.get(error.code, ENGINE)
+        told = {"type": kind.type, "code": kind.code, "message": error.message}
+        return self._end("failed", {"type": "failed", "error": told})
+
+    def _end(
+        self, status: str, details: Json | None, tokens: int | None = None
+    ) -> list[Json]:
+        response = self._shown(status) | {
+            "status_details": details,
+            "usage": None if tokens is None else _usage(tokens),
+        }
+        told: list[Json] = []
+        if self._has_item:
+            item = self._item(
+                COMPLETED if status == COMPLETED else INCOMPLETE,
+                [{"type": "output_text", "text": self._text}],
+            )
+            response["output"] = [item]
+            told += [
+                self._about("output_text.done", text=self._text),
+                self._about(
+                    "content_part.done", part={"type": "text", "text": self._text}
+                ),
+                {
+                    "type": "response.output_item.done",
+                    "response_id": self.id,
+                    "output_index": 0,
+                    "item": item,
+                },
+            ]
+            if self.in_conversation:
+                told.append(
+                    {"type": "conversation.item.done", **self._place, "item": item}
+                )
+        return [*told, {"type": "response.done", "response": response}]
+
+    def _about(self, what: str, **facts: Any) -> Json:
+        return {
+            "type": f"response.{what}",
+            "response_id": self.id,
+            "item_id": self.item_id,
+            "output_index": 0,
+            "content_index": 0,
+            **facts,
+        }
+
+    def _item(self, status: str, content: list[Json]) -> Json:
+        return {
+            "id": self.item_id,
+            "object": "realtime.item",
+            "type": "message",
+            "status": status,
+            "role": "assistant",
+            "content": content,
+        }
+
+    def _shown(self, status: str) -> Json:
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": status,
+            "status_details": None,
+            "output": [],
+            "conversation_id": self._conversation,
+            "output_modalities": ["text"],
+            "max_output_tokens": self._max_output_tokens,
+            "usage": None,
+            "metadata": self._metadata,
+        }
+
+
+def _usage(tokens: int) -> Json:
+    """Return what an answer cost; what it was asked with is not counted, and 0."""
+    return {
+        "total_tokens": tokens,
+        "input_tokens": 0,
+        "output_tokens": tokens,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": 0},
+        "output_token_details": {"text_tokens": tokens, "audio_tokens": 0},
+    }
