@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_OUTPUT := $(if $(CI),--progress-bar off --quiet,)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test quick lint types unit bench clean
+.PHONY: help demo serve test quick lint types unit bench fuzz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev  ## latency, cost, memory and quiet on this machine; takes many minutes
 	@$(BIN)/salmonn-weights
 	@$(BIN)/salmonn-bench all
+
+fuzz: $(VENV)/.dev  ## every parser on 100,000 inputs that no client would send; takes hours
+	@$(BIN)/python -m tests.fuzz
 
 clean:  ## remove what was installed and built here; weights stay in their cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

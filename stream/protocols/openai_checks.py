@@ -98,7 +98,9 @@ def texts_or_none(where: str, value: Any) -> list[str] | None:
 
 def tokens_or_inf(where: str, value: Any) -> int | str:
     """Take the most tokens of a response."""
-    if value != "inf" and (type(value) is not int or value < 1):
+    if value == "inf":
+        return "inf"
+    if type(value) is not int or value < 1:
         problem = f"is {quote(value)}; expected a whole number above 0, or inf"
         raise FieldError(where, problem)
     return value

@@ -140,7 +140,7 @@ class RealtimeConnection:
         """
         event_id = None
         try:
-            event = _parse(text)
+            event = parse(text)
             event_id = event.get("event_id")
             match event.get("type"):
                 case "session.update":
@@ -340,7 +340,7 @@ def new_session(hub: Hub, kind: object) -> Json:
     )
 
 
-def _parse(text: str | None) -> Json:
+def parse(text: str | None) -> Json:
     """Return a client's event.
 
     Raises:

@@ -1,0 +1,197 @@
+"""Every parser on inputs that no client would send: a defined error, or it is taken.
+
+    python -m tests.fuzz --inputs 100000          all of them
+    python -m tests.fuzz --only form --inputs 500
+
+prints a line a parser: how many inputs, and what became of them.  An error that is none
+of ours ends it, with the smallest input that Hypothesis finds; an input that takes
+`HANGS_S` ends it with where that is.  `tests.fuzz_inputs` makes the inputs.  100,000 of
+each take long; the default tests run some dozens.
+
+    native   messages of the native protocol, and what the session makes of them
+    openai   events of OpenAI's Realtime protocol, and what settings they leave
+    pcm      formats and messages of audio
+    file     WAV and other audio files
+    form     forms with files
+"""
+
+import argparse
+import asyncio
+import contextlib
+import faulthandler
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from stream.audio import PcmFormat, PcmReader
+from stream.errors import StreamError
+from stream.events import Ask, Cancel, End, Flush, Start, decode_client
+from stream.protocols import openai_session
+from stream.protocols.openai_conversation import Conversation
+from stream.protocols.openai_form import read_wishes, receive
+from stream.protocols.openai_realtime import parse
+from stream.segmenter import SegmenterConfig
+from stream.uploads import Upload
+from tests import fuzz_inputs
+from tests.fakes.driver import open_session
+
+HANGS_S = 10.0
+"""Of a processor's time, so that a machine that does other things, too, is no hang."""
+MOST_READS = 64
+TAKEN = "taken"
+
+
+def native(message: str) -> None:
+    """Take a message as the first of a session, or in one that has begun."""
+    event = decode_client(message)
+    session = open_session(event if isinstance(event, Start) else None)
+    match event:
+        case Ask():
+            session.ask(event)
+        case Cancel():
+            session.cancel(event)
+        case Flush():
+            session.flush()
+        case End():
+            session.end()
+    session.events()
+
+
+def openai(message: str) -> None:
+    """Take an event of the Realtime protocol in a session of each kind."""
+    event = parse(message)
+    base, model = SegmenterConfig(), "m"
+    for kind in openai_session.TYPES:
+        session = openai_session.new_session(
+            kind, model=model, lasts_s=60.0, segmenter=base
+        )
+        match event.get("type"):
+            case "session.update":
+                with contextlib.suppress(StreamError):
+                    session = openai_session.updated(
+                        session, event.get("session"), model=model
+                    )
+                start = openai_session.start_of(session)
+                PcmFormat(rate=start.rate, encoding=start.encoding)
+                openai_session.segmenter_of(session, base)
+                openai_session.is_manual(session)
+                openai_session.is_transcribed(session)
+        conversation = Conversation(session, ask=_nothing, cancel=_nothing)
+        conversation.take(event)
+        conversation.turn_began()
+        conversation.turn_ended()
+
+
+def _nothing(event: object) -> None:
+    """Stand for a session that hears."""
+
+
+def pcm(fields: dict[str, Any], messages: list[bytes]) -> None:
+    """Hear messages in a format."""
+    reader = PcmReader(PcmFormat(**fields))
+    for message in messages:
+        reader.push(message)
+    reader.flush()
+
+
+def file(data: bytes) -> None:
+    """Read a file, to its end or for some seconds."""
+    upload = Upload(data)
+    for _ in range(MOST_READS):
+        if not upload.read():
+            return
+
+
+def form(kind: str, body: bytes, piece: int) -> None:
+    """Take a request with a form, its body in pieces."""
+    asyncio.run(_take_form(kind, body, piece))
+
+
+async def _take_form(kind: str, body: bytes, piece: int) -> None:
+    pieces = [body[i : i + piece] for i in range(0, len(body), piece)] or [b""]
+    messages = iter(
+        {"type": "http.request", "body": part, "more_body": i + 1 < len(pieces)}
+        for i, part in enumerate(pieces)
+    )
+
+    async def receiver() -> dict[str, Any]:
+        return next(messages)
+
+    header = (b"content-type", kind.encode("latin-1", "replace"))
+    request = Request({"type": "http", "headers": [header]}, receiver)
+    received, _ = await receive(request, 1 << 20)
+    read_wishes(received, "transcribe")
+
+
+Parser = Callable[..., None]
+PARSERS: MappingProxyType[str, tuple[Parser, tuple[Any, ...]]] = MappingProxyType(
+    {
+        "native": (native, (fuzz_inputs.NATIVE,)),
+        "openai": (openai, (fuzz_inputs.OPENAI,)),
+        "pcm": (pcm, fuzz_inputs.PCM),
+        "file": (file, (fuzz_inputs.FILES,)),
+        "form": (form, fuzz_inputs.FORMS),
+    }
+)
+
+
+def fuzz(parser: Parser, strategies: Sequence[Any], inputs: int) -> Counter[str]:
+    """Run a parser on inputs; return how often it ended how.
+
+    Raises:
+        Exception: What it raised that is no error of ours, with the input in its notes.
+    """
+    ends: Counter[str] = Counter()
+
+    @settings(
+        max_examples=inputs,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.tuples(*strategies))
+    def run(values: tuple[Any, ...]) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, HANGS_S)
+        try:
+            parser(*values)
+        except StreamError as exc:
+            ends[type(exc).__name__] += 1
+        else:
+            ends[TAKEN] += 1
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    # Where it hangs is written even from inside a library; then the process ends.
+    faulthandler.register(signal.SIGVTALRM, file=sys.__stderr__, chain=True)
+    try:
+        run()
+    finally:
+        faulthandler.unregister(signal.SIGVTALRM)
+    return ends
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fuzz; a parser that fails ends it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("--inputs", type=int, default=100_000, help="for each parser")
+    parser.add_argument("--only", choices=PARSERS, help="one parser instead of all")
+    wanted = parser.parse_args(arguments)
+    for name in [wanted.only] if wanted.only else PARSERS:
+        began = time.monotonic()
+        ends = fuzz(*PARSERS[name], wanted.inputs)
+        counts = ", ".join(f"{end} {count}" for end, count in ends.most_common())
+        took = f"{ends.total()} inputs in {time.monotonic() - began:.0f} s"
+        sys.stdout.write(f"{name:8} {took}: {counts}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""Inputs for the fuzzing of parsers: what a client might send, and what none would.
+
+Hypothesis strategies.  Half of what they make is nearly right, since what is wrong from
+its first byte on is refused there.
+"""
+
+import json
+import struct
+from io import BytesIO
+from typing import get_args, get_type_hints
+
+import numpy as np
+import soundfile
+from hypothesis import strategies as st
+
+from stream.audio import ENCODINGS
+from stream.events import ClientEvent, Resume
+from stream.protocols.openai_form import FORMATS
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["", "auto", "none", "inf", "realtime", "transcribe", "\ud800"])
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+OF_TYPE = {
+    str: st.text(max_size=20) | st.sampled_from(["recent", "segment", "s16le", "a"]),
+    int: st.integers(-1, 2**54),
+    float: st.floats(),
+    bool: st.booleans(),
+    tuple[str, ...]: st.lists(st.sampled_from(["transcribe", "translate"]) | st.text()),
+}
+
+
+def nearly(**known):
+    """Return objects with some of the keys, each with a good value or with any."""
+    values = {key: good | VALUES for key, good in known.items()}
+    return st.fixed_dictionaries({}, optional=values)
+
+
+def _native(cls):
+    known = {}
+    for name, kind in get_type_hints(cls).items():
+        bases = [kind, *get_args(kind)]
+        good = next((OF_TYPE[base] for base in bases if base in OF_TYPE), LEAVES)
+        known[name] = _native(Resume) if Resume in bases else good
+    known.pop("type", None)
+    return nearly(**known)
+
+
+def _of_type(name, fields):
+    return fields.map(lambda known: known | {"type": name})
+
+
+def _texts(events):
+    """Return them as messages; some are cut off."""
+    whole = events.map(json.dumps)
+    cut = st.tuples(whole, st.integers(0, 400)).map(lambda both: both[0][: both[1]])
+    return whole | cut
+
+
+NATIVE = _texts(
+    st.one_of([_of_type(cls.type, _native(cls)) for cls in get_args(ClientEvent)])
+) | _texts(VALUES)
+
+BASE64 = st.sampled_from(["", "AAAA", "AAAAAA==", "AA=", "?", "é"]) | st.text()
+CONTENT = st.lists(
+    nearly(type=st.sampled_from(["input_text", "text"]), text=st.text()), max_size=3
+)
+ITEM = nearly(
+    type=st.sampled_from(["message", "item_reference", "function_call"]),
+    role=st.sampled_from(["user", "system", "assistant"]),
+    id=st.sampled_from(["a", "b"]),
+    content=CONTENT,
+)
+SESSION = nearly(
+    type=st.sampled_from(["realtime", "transcription"]),
+    instructions=st.text(),
+    max_output_tokens=st.integers(-1, 5_000),
+    output_modalities=st.lists(st.sampled_from(["text", "audio"])),
+    audio=nearly(
+        input=nearly(
+            format=nearly(
+                type=st.sampled_from(["audio/pcm", "audio/pcmu", "audio/pcma"]),
+                rate=st.sampled_from([8_000, 24_000, 22_050]),
+            ),
+            transcription=nearly(language=st.sampled_from(["en", "xx"])),
+            turn_detection=nearly(
+                type=st.sampled_from(["server_vad", "semantic_vad"]),
+                eagerness=st.sampled_from(["low", "auto"]),
+                threshold=st.floats(),
+                prefix_padding_ms=st.integers(-1, 6_000),
+                silence_duration_ms=st.integers(-1, 20_000),
+                create_response=st.booleans(),
+            ),
+        ),
+        output=nearly(voice=st.text()),
+    ),
+)
+RESPONSE = nearly(
+    conversation=st.sampled_from(["auto", "none"]),
+    instructions=st.text(),
+    metadata=st.dictionaries(st.text(), st.text(), max_size=3),
+    max_output_tokens=st.integers(-1, 5_000),
+    input=st.lists(ITEM, max_size=3),
+)
+OPENAI = _texts(
+    _of_type("session.update", nearly(session=SESSION))
+    | _of_type("input_audio_buffer.append", nearly(audio=BASE64))
+    | _of_type("conversation.item.create", nearly(item=ITEM))
+    | _of_type("response.create", nearly(response=RESPONSE))
+    | _of_type("response.cancel", nearly(response_id=st.text()))
+) | _texts(VALUES)
+
+WHOLE = st.integers(0, 20).flatmap(
+    lambda n: st.binary(min_size=24 * n, max_size=24 * n)
+)
+"""Whole samples of one or two channels, in any encoding."""
+PCM = (
+    st.fixed_dictionaries(
+        {
+            "rate": st.sampled_from([8_000, 16_000, 44_100]) | st.integers(),
+            "encoding": st.sampled_from([*ENCODINGS]) | st.text(max_size=8),
+            "channels": st.sampled_from([1, 2]) | st.integers(-1, 40),
+        }
+    ),
+    st.lists(WHOLE | st.binary(max_size=500), max_size=4),
+)
+
+
+def _file(kind, subtype):
+    target = BytesIO()
+    samples = np.linspace(-0.5, 0.5, 400)
+    soundfile.write(target, samples, 16_000, format=kind, subtype=subtype)
+    return target.getvalue()
+
+
+def _damaged(data):
+    """Return files with some of their bytes changed, and the end cut off."""
+    edit = st.tuples(st.integers(0, min(len(data), 200) - 1), st.integers(0, 255))
+
+    def apply(edits, kept):
+        changed = bytearray(data)
+        for position, value in edits:
+            changed[position] = value
+        return bytes(changed[:kept])
+
+    return st.builds(
+        apply,
+        st.lists(edit, max_size=6),
+        st.just(len(data)) | st.integers(0, len(data)),
+    )
+
+
+def _wav(tag, channels, rate, bits, riff, claimed, data):
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH",
+        *(b"RIFF", riff, b"WAVE", b"fmt ", 16, tag, channels, rate),
+        *(rate, channels, bits),
+    )
+    return head + struct.pack("<4sI", b"data", claimed) + data
+
+
+U16, U32 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1)
+FILES = st.one_of(
+    st.binary(max_size=300),
+    st.builds(
+        _wav,
+        st.sampled_from([1, 3, 6, 7, 0xFFFE]) | U16,
+        st.integers(0, 4) | U16,
+        st.sampled_from([8_000, 16_000, 48_000]) | U32,
+        st.sampled_from([8, 16, 24, 32]) | U16,
+        U32,
+        st.integers(0, 600) | U32,
+        st.binary(max_size=300),
+    ),
+    *(
+        _damaged(_file(kind, subtype))
+        for kind, subtype in [
+            ("WAV", "PCM_16"),
+            ("FLAC", "PCM_16"),
+            ("OGG", "VORBIS"),
+            ("AIFF", "PCM_16"),
+        ]
+    ),
+)
+
+NAMES = st.sampled_from(
+    (
+        *("file", "model", "language", "response_format", "stream", "prompt"),
+        "timestamp_granularities[]",
+    )
+)
+
+
+def _part(name, value, filename):
+    named = f'; filename="{filename}"' if filename is not None else ""
+    head = f'--b\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'
+    return head.encode("utf-8", "replace") + value + b"\r\n"
+
+
+PART = st.builds(
+    _part,
+    NAMES | st.text(max_size=8),
+    st.sampled_from([*FORMATS, "true", "word"]).map(str.encode) | st.binary(),
+    st.none() | st.just("a.wav") | st.text(max_size=8),
+)
+FORM_BODY = st.lists(PART, max_size=5).map(lambda parts: b"".join(parts) + b"--b--\r\n")
+FORMS = (
+    st.sampled_from(["multipart/form-data; boundary=b"]) | st.text(max_size=40),
+    FORM_BODY
+    | st.binary(max_size=300)
+    | st.tuples(FORM_BODY, st.integers(0, 300)).map(lambda both: both[0][: both[1]]),
+    st.integers(1, 200),
+)
