@@ -27,6 +27,7 @@ from engine.data.making.overlaps import overlaps
 from engine.data.making.pairs import speaker_pairs
 from engine.data.making.questions import with_questions
 from engine.data.making.rooms import noisy
+from engine.data.making.silences import silences
 from engine.data.making.stories import stories
 from engine.data.manifest import Clip, ManifestError, read_manifest, write_manifest
 from engine.data.phones import with_phones
@@ -40,6 +41,7 @@ MAKERS: Final[dict[str, Maker]] = {
     "pairs": speaker_pairs,
     "noisy": noisy,
     "stories": stories,
+    "silences": silences,
 }
 """What makes recordings."""
 GROWING: Final[dict[str, Callable[[list[Clip], np.random.Generator], list[Clip]]]] = {

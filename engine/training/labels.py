@@ -2,7 +2,7 @@
 
     speech    "mister quilter is the apostle speech man"
     emotion   "speech woman sad"
-    sounds    "animal dog bark", "noise rain", "music cello"
+    sounds    "animal dog bark", "noise rain", "music cello", "silence"
 
 One target serves all clips: a transcript, as far as there is one, and behind it, when
 all has been heard, words for the kind of sound, the voice, the mood, the instrument.
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.data.making import silences
 from engine.tasks import LANGUAGES
 
 ADULT = 16
@@ -23,7 +24,7 @@ ESTIMATE = 0.2
 """Probability from which an estimated tag of music is used."""
 MOST_TAGS = 3
 
-KINDS = ("speech", "music", "animal", "noise", "human", "sound")
+KINDS = ("speech", "music", "animal", "noise", "human", "sound", "silence")
 
 _GENDERS = {"m": "man", "f": "woman"}
 _EMOTIONS = {
@@ -65,6 +66,8 @@ def target(facts: Mapping[str, Any]) -> Target | None:
         facts: Of a line of the manifest.
     """
     name, label = facts.get("set", ""), facts.get("label")
+    if label == silences.LABEL:
+        return Target("", (silences.LABEL,))
     if name in _MUSIC_SETS:
         return Target("", ("music", *_words(str(label))))
     if name in _SOUND_SETS:

@@ -6,9 +6,11 @@ Transcripts, translations and the questions that SALMONN has names for are asked
 wordings of their group.  The rest are free questions, each in several wordings and with
 several forms of answer, drawn by the clip's path, so that the same clip always teaches
 the same.  Of "do you hear …?" as many are answered yes as no, and what is not heard is
-something of the same set: the near misses are what must be told apart.
+something of the same set: the near misses are what must be told apart.  Clips that were
+made (`engine.data.making`) bring questions of their own.
 
-Pairs of sentences teach translation without audio.  Knows facts only.
+Pairs of sentences, and foreign texts with their English, teach translation without
+audio.  Knows facts only.
 """
 
 import argparse
@@ -23,81 +25,25 @@ from typing import Any, Final
 from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
-from engine.tasks import find, find_written
+from engine.tasks import LANGUAGES, find, find_written
+from engine.training.free_questions import (
+    ANSWERS,
+    GENDERS,
+    KIND_ANSWERS,
+    KINDS_HEARD,
+    QUESTIONS,
+    SAME,
+    SLOT_NAMES,
+)
 from engine.training.labels import Target, emotion, language, target, voice
 
 QA = "QA"
 
-KIND_ANSWERS: Final = {
-    "speech": "speech",
-    "music": "music",
-    "animal": "an animal",
-    "noise": "noise",
-    "human": "a person, without words",
-    "sound": "a sound",
-}
-QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "kind": (
-        "Is this speech, music, an animal or noise?",
-        "What kind of audio is this: speech, music, animal or noise?",
-        "What do you hear in general?",
-        "Name the kind of sound.",
-    ),
-    "sound": (
-        "What sound is this?",
-        "What do you hear?",
-        "What was that noise?",
-        "Which sound does this recording hold?",
-        "Name the sound source.",
-        "What makes this sound?",
-    ),
-    "instrument": (
-        "Which instrument is playing?",
-        "What instrument do you hear?",
-        "Name the instrument.",
-        "What is being played here?",
-        "Who plays: which instrument is it?",
-    ),
-    "emotion": (
-        "How does the speaker feel?",
-        "What emotion does the voice have?",
-        "What is the mood of this person?",
-        "Which emotion do you hear?",
-    ),
-    "voice": (
-        "Who is speaking: a man, a woman or a child?",
-        "Whose voice is it?",
-        "Does a man, a woman or a child speak?",
-    ),
-    "language": (
-        "Which language is spoken?",
-        "What language is this?",
-        "In what language does the person speak?",
-    ),
-    "music": (
-        "What music is this?",
-        "Describe the music in a few words.",
-        "What style is this music?",
-    ),
-    "hear": (
-        "Do you hear {}?",
-        "Is there {} in this recording?",
-        "Can {} be heard here?",
-    ),
-}
-ANSWERS: Final = ("{}", "{}.", "It is {}.", "I hear {}.", "That is {}.")
-GENDERS: Final = {"man": "Male.", "woman": "Female."}
 TAGGED: Final = "game_music"
 """The set whose labels are estimates: of them nothing is denied."""
 SLOT_QUESTION: Final = "slot_filling"
-SLOT_NAMES: Final = {
-    "coffeeDrink": "drink",
-    "milkAmount": "milk",
-    "numberOfShots": "number of shots",
-    "roast": "roast",
-    "size": "size",
-    "sugarAmount": "sugar",
-}
+SOUNDS: Final = ("a dog", "rain", "a piano", "an engine", "a voice", "birds")
+"""What is asked for in silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +70,7 @@ def lessons(
     facts = clip.facts
     heard = target(facts)
     drawn = random.Random(f"{seed} {clip.path}")
-    found = [*_spoken(facts), *_orders(facts)]
+    found = [*_spoken(facts), *_orders(facts), *_made(facts, drawn)]
     if heard is not None:
         found += _described(heard, facts, drawn)
         found += _yes_or_no(heard, facts, others.get(facts["set"], ()), drawn)
@@ -170,6 +116,23 @@ def written_lines(
             yield line | {"text": pair["zh"][0]}
 
 
+def foreign_lines(
+    clips: Iterable[Clip], *, split: Split = "train"
+) -> Iterator[dict[str, Any]]:
+    """Yield lines that ask for the foreign text of a clip, given its English."""
+    seen = set()
+    for clip in clips:
+        facts = clip.facts
+        code = facts.get("lang", "en").partition("_")[0]
+        text, english = facts.get("text"), facts.get("translation_en")
+        if facts.get("split") != split or code == "en" or code not in LANGUAGES:
+            continue
+        if text and english and (code, english) not in seen:
+            seen.add((code, english))
+            line = {"read": english, "split": split, "task": QA}
+            yield line | {"Q": find_written(f"translate:{code}"), "text": text}
+
+
 def _spoken(facts: Mapping[str, Any]) -> Iterator[Lesson]:
     if text := facts.get("text"):
         yield Lesson("asr", "", text.capitalize() if text.isupper() else text)
@@ -192,13 +155,25 @@ def _orders(facts: Mapping[str, Any]) -> Iterator[Lesson]:
             yield Lesson(QA, prompt, value.strip())
 
 
+def _made(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
+    """Yield what only clips that were made of others are asked."""
+    if "same_speaker" in facts:
+        is_same = bool(facts["same_speaker"])
+        yield Lesson("speaker_verification", "", "Yes" if is_same else "No")
+        yield Lesson(QA, drawn.choice(QUESTIONS["same"]), SAME[is_same])
+    for question, answer in facts.get("qa", ()):
+        yield Lesson(QA, question, answer)
+
+
 def _described(
     heard: Target, facts: Mapping[str, Any], drawn: random.Random
 ) -> Iterator[Lesson]:
     """Yield questions about what kind of sound it is, and what of that kind."""
     kind, name = heard.labels[0], _name(heard)
     yield _asked("kind", KIND_ANSWERS[kind], drawn)
-    if kind == "speech":
+    if kind == "silence":
+        yield _asked("sound", kind, drawn)
+    elif kind == "speech":
         if who := voice(facts):
             yield _asked("voice", f"a {who}", drawn)
         if spoken := language(facts):
@@ -215,14 +190,24 @@ def _described(
 def _yes_or_no(
     heard: Target, facts: Mapping[str, Any], others: Sequence[str], drawn: random.Random
 ) -> Iterator[Lesson]:
-    name = _name(heard)
+    kind, name = heard.labels[0], _name(heard)
+    if kind == "silence":
+        yield _hear(drawn.choice(SOUNDS), "No, it is silent.", drawn)
+        return
+    is_kind = drawn.random() < 0.5 and KIND_ANSWERS[kind] in KINDS_HEARD
+    of_kind = [k for k in KINDS_HEARD if (k == KIND_ANSWERS[kind]) is is_kind]
+    yield _hear(drawn.choice(of_kind), "Yes." if is_kind else "No.", drawn)
     wrong = [other for other in others if other != name]
-    if not name or not wrong or heard.labels[0] == "speech" or facts["set"] == TAGGED:
+    if not name or not wrong or kind == "speech" or facts["set"] == TAGGED:
         return
     is_yes = drawn.random() < 0.5
     about = name if is_yes else drawn.choice(wrong)
     answer = "Yes." if is_yes else drawn.choice(("No.", f"No, I hear {name}."))
-    yield Lesson(QA, drawn.choice(QUESTIONS["hear"]).format(about), answer)
+    yield _hear(about, answer, drawn)
+
+
+def _hear(about: str, answer: str, drawn: random.Random) -> Lesson:
+    return Lesson(QA, drawn.choice(QUESTIONS["hear"]).format(about), answer)
 
 
 def _asked(about: str, answer: str, drawn: random.Random) -> Lesson:
@@ -241,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         clips = read_manifest(options.manifest)
         found = [*lines(clips, split=options.split, seed=options.seed)]
+        found += foreign_lines(clips, split=options.split)
         if options.pairs:
             text = options.pairs.read_text(encoding="utf-8")
             pairs = [json.loads(line) for line in text.splitlines()]

@@ -7,7 +7,8 @@ import pytest
 from engine.data.lists import read_examples
 from engine.data.manifest import Clip
 from engine.tasks import find_written
-from engine.training.lessons import ANSWERS, QUESTIONS, lessons, lines, main
+from engine.training.free_questions import ANSWERS, KINDS_HEARD, QUESTIONS
+from engine.training.lessons import foreign_lines, lessons, lines, main
 from engine.wordings import WORDINGS
 
 SOUNDS = {"esc10": ["dog bark", "rain", "rooster"]}
@@ -94,12 +95,67 @@ def test_as_many_sounds_are_heard_as_are_not():
     for index in range(400):
         heard = lessons(clip(f"{index}.ogg", set="esc10", label="rain"), SOUNDS)
         for lesson in heard:
-            if lesson.answer.startswith(("Yes.", "No.", "No, ")):
+            of_kind = any(kind in lesson.question for kind in KINDS_HEARD)
+            if lesson.answer.startswith(("Yes.", "No.", "No, ")) and not of_kind:
                 is_yes = lesson.answer.startswith("Yes")
                 assert ("rain" in lesson.question) is is_yes
                 answers[is_yes] += 1
     assert answers.total() == 400
     assert 150 < answers[True] < 250
+
+
+@pytest.mark.parametrize(
+    ("facts", "heard"),
+    [
+        ({"text": "so it goes"}, "speech"),
+        ({"set": "instruments", "label": "cello"}, "music"),
+        ({"set": "esc10", "label": "rooster"}, "an animal"),
+        ({"set": "esc10", "label": "rain"}, None),
+    ],
+)
+def test_only_the_kind_that_is_heard_is_said_to_be_heard(facts, heard):
+    said = Counter()
+    for index in range(100):
+        for lesson in lessons(clip(f"{index}.ogg", **facts), {}):
+            for kind in KINDS_HEARD:
+                if kind in lesson.question and lesson.question not in QUESTIONS["kind"]:
+                    assert (lesson.answer == "Yes.") is (kind == heard)
+                    said[kind] += 1
+    assert said.total() == 100
+    assert said.keys() == set(KINDS_HEARD)
+
+
+def test_in_silence_nothing_is_heard():
+    found = lessons(clip(set="made_silence", label="silence"), {})
+    assert one_of_the_forms(*asked(found, "kind"), "silence")
+    assert one_of_the_forms(*asked(found, "sound"), "silence")
+    assert [lesson.answer for lesson in found][-1] == "No, it is silent."
+
+
+@pytest.mark.parametrize(("is_same", "word"), [(True, "Yes"), (False, "No")])
+def test_pairs_are_asked_whether_one_person_speaks(is_same, word):
+    found = lessons(clip(same_speaker=is_same), {})
+    assert taught(found, "speaker_verification") == [word]
+    (free,) = asked(found, "same")
+    assert free.startswith(word)
+
+
+def test_stories_are_asked_what_they_bring_along():
+    found = lessons(clip(qa=[["What is first?", "Rain."]]), {})
+    assert [(q.question, q.answer) for q in found] == [("What is first?", "Rain.")]
+
+
+def test_foreign_texts_are_asked_for_by_their_english_once():
+    facts = {"lang": "fr", "text": "Un zèbre.", "translation_en": "A zebra."}
+    clips = [
+        clip("a.ogg", **facts),
+        clip("b.ogg", **facts),
+        clip("c.ogg", **facts | {"split": "dev"}),
+        clip("d.ogg", lang="en_GB", text="A zebra.", translation_en="A zebra."),
+    ]
+    (line,) = foreign_lines(clips)
+    assert (line["read"], line["text"]) == ("A zebra.", "Un zèbre.")
+    assert line["Q"] == find_written("translate:fr")
 
 
 def test_the_same_clip_teaches_the_same():
