@@ -5,8 +5,10 @@
     salmonn-bench memory    memory and lag over 10 minutes, as fast as they are heard
     salmonn-bench quiet     words invented in silence, noise and music
     salmonn-bench all       all of these
+    salmonn-bench load      1, 2, 4 and 8 sessions at once: first partials, finals
     salmonn-bench answers   first token of an answer, beside the official way; needs
                             the language model (salmonn-weights --part gemma)
+    salmonn-bench decode    a token of the language model, by what its head is kept in
 
 Prints a table for people and, on the last line, JSON for programs.
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "salmonn-bench"
 CAPTIONS = ("latency", "cost", "memory", "quiet")
-BENCHMARKS = (*CAPTIONS, "answers")
+BENCHMARKS = (*CAPTIONS, "load", "answers", "decode")
 STDOUT = "-"
 DETAILS = "details"  # what only `--json FILE` holds: a line a clip
 
@@ -84,7 +86,7 @@ def _measure(
 
 
 def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
-    from engine.benchmarks import answers, cost, latency, memory, quiet
+    from engine.benchmarks import answers, cost, decode, latency, load, memory, quiet
     from engine.benchmarks.clips import MUSIC, SPEECH, Wanted, choose_clips
     from engine.benchmarks.report import Setup
 
@@ -93,7 +95,9 @@ def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
         "cost": (cost.run, SPEECH),
         "memory": (memory.run, SPEECH),
         "quiet": (quiet.run, MUSIC),
+        "load": (load.run, SPEECH),
         "answers": (answers.run, SPEECH),
+        "decode": (decode.run, SPEECH),
     }
     run, wanted = runs[name]
     clips = choose_clips(

@@ -82,6 +82,9 @@ class EngineConfig:
     device: Literal["cpu"] = "cpu"
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """`auto` measures them at start-up and takes the fastest."""
+    llm_dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    """Of the language model; `auto` takes the faster of float32 and bfloat16.  `int8`
+    is for its linear layers and its head; some tokens become others (docs/adr/0022)."""
     threads: int = 0
     """Threads of a tensor operation; 0 leaves one core to the network and the VAD.
 

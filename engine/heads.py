@@ -5,15 +5,19 @@ no prompt is answered.  What weights were trained for, the preset declares, or e
 checkpoint itself (`engine.skills`).
 """
 
+from collections.abc import Collection
 from pathlib import Path
+
+from torch import nn
 
 from engine.beats import Beats
 from engine.checkpoint import Checkpoint
 from engine.config import EngineConfig
 from engine.errors import WeightsError
 from engine.listening import Head
-from engine.llm import Dtype, faster_dtype, load_llm
+from engine.llm import Dtype, LanguageModel, faster_dtype, load_llm
 from engine.presets import PRESETS, RELEASED
+from engine.quantise import Int8Linear, quantise
 from engine.salmonn import add_lora, load_bridge
 from engine.salmonn_files import (
     check_llm,
@@ -22,6 +26,7 @@ from engine.salmonn_files import (
     speech_shapes,
 )
 from engine.skills import ANYTHING, DECLARED, Skills
+from engine.vocabulary import PrunedHead, prune, words_of
 from engine.weights import resolve
 
 
@@ -47,7 +52,31 @@ def load_head(config: EngineConfig) -> Head | None:
     llm = load_llm(folder, _dtype(config))
     add_lora(llm, trained, alpha=None)
     bridge = load_bridge(trained).eval().requires_grad_(False)
-    return Head(bridge, beats, llm, skills)
+    head = Head(bridge, beats, llm, skills)
+    if skills.written is not None:
+        leave_out(llm, skills.written)
+    if config.llm_dtype == "int8":
+        to_int8(llm)
+    return head
+
+
+def leave_out(llm: LanguageModel, languages: Collection[str]) -> None:
+    """Give a language model an output head without words of other languages."""
+    prune(llm.model, words_of(llm.tokenizer, languages, also=llm.stop))
+
+
+def to_int8(llm: LanguageModel) -> None:
+    """Give a language model in float32 linear layers of eight bits, its head too.
+
+    Adapters stay as they are: they are small, and were trained on other weights.
+    """
+    quantise(llm.model.base_model, but="lora_")
+    head = llm.model.get_output_embeddings()
+    if isinstance(head, PrunedHead):
+        head.to_int8()
+    else:
+        assert isinstance(head, nn.Linear), "a head that is in eight bits already"
+        llm.model.set_output_embeddings(Int8Linear(head))
 
 
 def skills_of(preset: str, trained: Checkpoint, path: Path) -> Skills:
@@ -80,4 +109,9 @@ def _beats(config: EngineConfig, trained: Checkpoint) -> Beats | None:
 
 
 def _dtype(config: EngineConfig) -> Dtype:
+    asked = config.llm_dtype
+    if asked == "int8":
+        return "float32"  # what is then made of eight bits
+    if asked != "auto":
+        return asked
     return "float32" if config.dtype == "float32" else faster_dtype()

@@ -32,7 +32,9 @@ from engine.fbank import fbank
 from engine.geometry import SAMPLE_RATE
 from engine.llm import LanguageModel
 from engine.qformer import Bridge
+from engine.quantise import Int8Linear
 from engine.skills import Skills, question
+from engine.vocabulary import PrunedHead
 from engine.window_stream import WindowStream
 
 
@@ -108,8 +110,13 @@ class Head:
     def description(self) -> str:
         """What answers, in a few words for the log."""
         kind, dtype = self.llm.model.config.model_type, str(self.llm.dtype)
+        if any(isinstance(module, Int8Linear) for module in self.llm.model.modules()):
+            dtype = "int8"
         size = f"{self.num_parameters / 1e6:,.0f} M weights"
-        return f"{kind}, {size}, {dtype.removeprefix('torch.')}"
+        words = ""
+        if isinstance(head := self.llm.model.get_output_embeddings(), PrunedHead):
+            words = ", writes {:,} of {:,} words".format(*head.size)
+        return f"{kind}, {size}, {dtype.removeprefix('torch.')}{words}"
 
     def no_speech(self) -> Tensor:
         """Return speech frames of nothing, (0, speech_frame_width)."""

@@ -56,10 +56,17 @@ def _pack(weight: Tensor, bias: Tensor | None) -> torch.ScriptObject:
     return packed
 
 
-def quantise(model: nn.Module) -> None:
-    """Replace every linear layer of a model, in place."""
+def quantise(model: nn.Module, *, but: str | None = None) -> None:
+    """Replace every linear layer of a model, in place.
+
+    Args:
+        model: In float32.
+        but: Beginning of the names of modules that stay as they are.
+    """
     for name, child in list(model.named_children()):
+        if but is not None and name.startswith(but):
+            continue
         if isinstance(child, nn.Linear):
             setattr(model, name, Int8Linear(child))
         else:
-            quantise(child)
+            quantise(child, but=but)

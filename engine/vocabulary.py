@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.quantise import Int8Linear
+
 LATIN = "LATIN"  # always kept: names and loan words stand in any language
 SCRIPTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("zh", "yue"), ("CJK",)),
@@ -98,16 +100,31 @@ def prune(model: PreTrainedModel, words: Tensor) -> None:
 class PrunedHead(nn.Module):
     """An output head that knows only some words."""
 
+    words: Tensor
+    """Their ids, in order, (K,)."""
+
     def __init__(self, head: nn.Linear, words: Tensor) -> None:
         """Copy the rows of some words out of a head."""
         super().__init__()
-        self.linear = nn.Linear(1, 1, bias=head.bias is not None, device="meta")
+        linear = nn.Linear(1, 1, bias=head.bias is not None, device="meta")
         words = words.to(head.weight.device)
         self.register_buffer("words", words, persistent=False)
-        self.linear.weight = nn.Parameter(head.weight[words], requires_grad=False)
+        linear.weight = nn.Parameter(head.weight[words], requires_grad=False)
         if head.bias is not None:
-            self.linear.bias = nn.Parameter(head.bias[words], requires_grad=False)
+            linear.bias = nn.Parameter(head.bias[words], requires_grad=False)
+        self.linear: nn.Module = linear
+        """What computes the logits of its words."""
         self._size = head.out_features
+
+    def to_int8(self) -> None:
+        """Keep its weights in eight bits from now on."""
+        assert isinstance(self.linear, nn.Linear), "it is in eight bits already"
+        self.linear = Int8Linear(self.linear)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many words it knows, and how many there are."""
+        return len(self.words), self._size
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return logits of all words, (…, V), for (…, D): others are never chosen."""

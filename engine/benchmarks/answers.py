@@ -3,7 +3,8 @@
 In this process, with nothing else to do; computing time alone:
 
     standing prompt   a segment is pushed 0.34 s at a time, as while it is spoken; from
-                      when it is asked about, its last sample there, to the first token
+                      when it is asked about, its last sample there, to the first token;
+                      lengths in turns, so that none is always the first
     officially        the same question, everything encoded and read at the end
     ad-hoc question   10 s of sound that nobody asked about, pushed at once, then asked
 
@@ -18,7 +19,7 @@ from statistics import median
 import torch
 
 from engine.api import Prompt, Samples, UtteranceOptions
-from engine.benchmarks.report import Row, Setup
+from engine.benchmarks.report import Advance, Row, Setup
 from engine.benchmarks.sounds import endless
 from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.evaluation import live
@@ -112,11 +113,9 @@ def run(setup: Setup) -> AnswerFigures:
     for one in (streamed, official):
         one.warm_up()
     samples = endless(setup.clips, max(LENGTHS_S))
-    first_tokens, sounds = [], list[float]()
+    sounds = list[float]()
     with setup.steps("answers", REPETITIONS * (len(LENGTHS_S) + 1)) as advance:
-        for length_s in LENGTHS_S:
-            first_tokens.append(_compare(streamed, official, samples, length_s))
-            advance(REPETITIONS)
+        first_tokens = compare(streamed, official, samples, advance)
         for clip in cut(samples, SOUND_S):
             sounds.append(ask_about_sound(streamed, clip))
             advance()
@@ -175,15 +174,26 @@ def random_head(llm: LanguageModel) -> Head:
     return Head(bridge, None, llm, Skills(tasks=(TASK,), questions=True))
 
 
-def _compare(
-    streamed: LocalEngine, official: LocalEngine, samples: Samples, length_s: float
-) -> FirstToken:
-    """Ask both ways, turn by turn: whatever else the machine does meets both."""
-    live_s, official_s = list[float](), list[float]()
-    for clip in cut(samples, length_s):
-        live_s.append(ask_about_speech(streamed, clip))
-        official_s.append(ask_about_speech(official, clip))
-    return FirstToken(length_s, median(live_s), median(official_s))
+def compare(
+    streamed: LocalEngine, official: LocalEngine, samples: Samples, advance: Advance
+) -> list[FirstToken]:
+    """Ask both ways about all lengths, turn by turn.
+
+    Whatever else the machine does meets both ways; and each length comes first, in the
+    middle and last: what comes first is slower.
+    """
+    taken: dict[float, list[tuple[float, float]]] = {n: [] for n in LENGTHS_S}
+    for number in range(REPETITIONS):
+        first = number % len(LENGTHS_S)
+        for length_s in (*LENGTHS_S[first:], *LENGTHS_S[:first]):
+            clip = cut(samples, length_s)[number]
+            pair = ask_about_speech(streamed, clip), ask_about_speech(official, clip)
+            taken[length_s].append(pair)
+            advance()
+    return [
+        FirstToken(length_s, *(median(times) for times in zip(*pairs, strict=True)))
+        for length_s, pairs in taken.items()
+    ]
 
 
 def _ms(seconds: float) -> str:

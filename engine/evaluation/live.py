@@ -79,6 +79,12 @@ def health(url: str) -> dict[str, Any]:
         return found
 
 
+def file_command(url: str, files: Sequence[Path], *options: str) -> list[str]:
+    """Return the command that streams files and prints a line of JSON an event."""
+    command = [sys.executable, "-m", "clients.file", *map(str, files)]
+    return [*command, "--url", url, "--json", "-", *options]
+
+
 def stream_files(
     url: str, files: Sequence[Path], *options: str
 ) -> Iterator[tuple[str, Event]]:
@@ -92,8 +98,7 @@ def stream_files(
     Raises:
         LiveError: If the client fails.
     """
-    command = [sys.executable, "-m", "clients.file", *map(str, files)]
-    command += ["--url", url, "--json", "-", *options]
+    command = file_command(url, files, *options)
     client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert client.stdout, "stdout is a pipe"
     with client.stdout as lines:

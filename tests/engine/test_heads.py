@@ -9,6 +9,7 @@ import torch
 from engine import checkpoint
 from engine.answering import advance
 from engine.api import Prompt
+from engine.cache import Cache
 from engine.config import EngineConfig
 from engine.errors import UnloadedError, UntrainedError, WeightsError
 from engine.heads import load_head, skills_of
@@ -166,3 +167,40 @@ def test_what_was_loaded_answers(ours):
     while reply.finish is None:
         advance(head.llm, [reply.answer])
     assert 0 < reply.num_tokens <= 3
+
+
+def test_words_of_other_languages_are_left_out_and_nothing_else_is_lost(ours):
+    english = Skills(tasks=("describe",), languages=("en",))
+    whole = load_head(ours(replace(english, languages=None)))
+    fewer = load_head(ours(english))
+    assert whole is not None
+    assert fewer is not None
+    kept, known = fewer.llm.model.get_output_embeddings().size
+    assert 0 < kept < known
+    assert f"writes {kept:,} of {known:,} words" in fewer.description
+    assert "words" not in whole.description
+    words = fewer.llm.model.get_output_embeddings().words
+    hidden = torch.randn(50, whole.llm.width)
+    expected, found = whole.llm.logits(hidden), fewer.llm.logits(hidden)
+    assert torch.equal(found[:, words], expected[:, words])
+    assert torch.equal(found.argmax(-1), words[expected[:, words].argmax(-1)])
+    assert set(fewer.llm.stop) <= set(words.tolist())
+
+
+def test_eight_bits_are_chosen_by_a_setting_and_leave_adapters_as_they_are(ours):
+    config = ours(SKILLS)
+    plain, small = load_head(config), load_head(replace(config, llm_dtype="int8"))
+    assert plain is not None
+    assert small is not None
+    assert small.num_parameters == plain.num_parameters
+    assert ", int8, writes" in small.description
+    kinds = {type(m).__name__ for m in small.llm.model.modules()}
+    adapters = [n for n, _ in small.llm.model.named_parameters() if "lora_" in n]
+    assert "Int8Linear" in kinds
+    assert len(adapters) == len(
+        [n for n in plain.llm.model.state_dict() if "lora_" in n]
+    )
+    piece = torch.randn(9, plain.llm.width)
+    (exact,), (near,) = (h.llm.extend([piece], [Cache()]) for h in (plain, small))
+    assert not torch.equal(near, exact)
+    assert (near - exact).norm() < 0.2 * exact.norm()

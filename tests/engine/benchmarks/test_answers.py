@@ -41,11 +41,40 @@ def test_the_first_token_is_timed_and_nothing_is_left(engine, noise, monkeypatch
             _ = answer.cache
 
 
-def test_the_official_way_encodes_all_of_it_at_the_end(engine, noise):
+def test_both_ways_are_asked_in_turns(engine, noise, monkeypatch):
     official = engine.with_encoding(EncodingConfig(replies="exact"))
-    found = answers._compare(engine, official, noise.numpy(), 3.0)
-    assert found.segment_s == 3.0
-    assert found.gain == pytest.approx(found.official_s / found.live_s)
+    asked = []
+    for one, way in ((engine, "live"), (official, "official")):
+        begin = one.open
+        monkeypatch.setattr(
+            one,
+            "open",
+            lambda wish, way=way, begin=begin: asked.append(way) or begin(wish),
+        )
+    monkeypatch.setattr(answers, "LENGTHS_S", (1.0, 2.0, 3.0))
+    steps = []
+    found = answers.compare(engine, official, noise.numpy(), lambda: steps.append(1))
+    assert [first.segment_s for first in found] == [1.0, 2.0, 3.0]
+    assert asked == ["live", "official"] * 3 * answers.REPETITIONS
+    assert len(steps) == 3 * answers.REPETITIONS
+    for first in found:
+        assert first.gain == pytest.approx(first.official_s / first.live_s)
+
+
+def test_no_length_is_always_the_first(engine, noise, monkeypatch):
+    asked = []
+
+    def ask(_, clip):
+        seconds = len(clip) / 16_000
+        asked.append(min(answers.LENGTHS_S, key=lambda n: abs(n - seconds)))
+        return 1.0
+
+    monkeypatch.setattr(answers, "ask_about_speech", ask)
+    long = np.zeros(16_000 * 28, np.float32)
+    answers.compare(engine, engine, long, lambda: None)
+    firsts = asked[:: 2 * len(answers.LENGTHS_S)]
+    assert firsts[:4] == [3.0, 10.0, 28.0, 3.0]
+    assert sorted(asked) == sorted(2 * answers.REPETITIONS * answers.LENGTHS_S)
 
 
 def test_the_table_has_what_was_promised():
