@@ -27,7 +27,8 @@ SPARSE_S = 2.0  # in more audio than this ...
 SPARSE_TOKENS_PER_S = 2.0  # ... a word or two are what Whisper makes of music, ...
 SPARSE_LOGPROB = -0.9  # ... unless it is surer of them
 SPARSE_NO_SPEECH = 0.85  # in any: "you" is what Whisper makes of silence
-NOT_WORDS = "♪♫([{*"  # an answer that begins so describes a sound, or is music
+NOT_WORDS = "♪♫([{*"  # an answer that begins so describes a sound, or is music, ...
+BRACKETED_NO_SPEECH = 0.25  # ... unless someone spoke, and at a speaker's pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,9 @@ class Transcriber:
             if is_sure and told != language:
                 language = told
                 decoded = self._decode(replace(question, draft=()), language)
+        if self._is_speech_in_brackets(question, decoded):
+            plain = replace(question, draft=())
+            decoded = self._decode(plain, language, barred=decoded.tokens[0])
         decoded, frames = self._put_in_place(question, language, decoded)
         text = self._vocabulary.text(decoded.tokens).strip()
         heard_s = question.heard_frames / ENCODER_RATE
@@ -243,10 +247,25 @@ class Transcriber:
         best = int(probabilities.argmax())
         return list(languages)[best], probabilities[best].item()
 
+    def _is_speech_in_brackets(self, question: Question, decoded: Decoded) -> bool:
+        """Return whether words are written down as if they described a sound."""
+        text = self._vocabulary.text(decoded.tokens).strip()
+        heard_s = question.heard_frames / ENCODER_RATE
+        return (
+            not question.forced
+            and text.startswith(tuple(NOT_WORDS))
+            and len(decoded.tokens) >= SPARSE_TOKENS_PER_S * heard_s
+            and self._no_speech(decoded) <= BRACKETED_NO_SPEECH
+        )
+
+    def _no_speech(self, decoded: Decoded) -> float:
+        """Return how likely the model thinks that nobody spoke."""
+        return decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
+
     def _is_speech(self, decoded: Decoded, text: str, heard_s: float) -> bool:
-        if not text or text[0] in NOT_WORDS:
+        if not text or text.startswith(tuple(NOT_WORDS)):
             return False
-        silent = decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
+        silent = self._no_speech(decoded)
         if len(decoded.tokens) < SPARSE_TOKENS_PER_S * heard_s:
             is_doubted = heard_s > SPARSE_S and decoded.mean_logprob < SPARSE_LOGPROB
             if is_doubted or silent > SPARSE_NO_SPEECH:

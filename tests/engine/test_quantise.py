@@ -29,6 +29,14 @@ def test_an_output_of_large_weights_does_not_blur_the_others():
     assert error < 0.03 * linear(x)[:, 1].abs().max()
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_loud_row_does_not_blur_the_others(bias):
+    linear, x = nn.Linear(64, 48, bias=bias), torch.randn(5, 64)
+    x[2] *= 1000.0
+    error = (Int8Linear(linear)(x) - linear(x)).abs().amax(1)
+    assert (error < 0.03 * linear(x).abs().amax(1)).all()
+
+
 def test_all_linear_layers_of_a_model_are_replaced():
     model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.GELU(), nn.Linear(4, 4)))
     quantise(model)

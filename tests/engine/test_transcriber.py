@@ -127,3 +127,15 @@ def test_a_word_or_two_in_much_audio_must_be_sure(
     decoded = Decoded([5] * num_tokens, [logprob] * num_tokens, torch.zeros(size))
     transcriber = Transcriber(tiny_whisper, decoder, beams=1)
     assert transcriber._is_speech(decoded, "Oh no", heard_s) is is_believed
+
+
+def test_words_in_brackets_are_asked_for_without_them(ask, monkeypatch):
+    bracketed = ask()
+    monkeypatch.setattr("engine.transcriber.NOT_WORDS", bracketed.text[0])
+    assert ask().tokens[0] != bracketed.tokens[0]
+
+
+def test_a_sound_in_brackets_stays_a_sound(ask, monkeypatch):
+    monkeypatch.setattr("engine.transcriber.NOT_WORDS", ask().text[0])
+    monkeypatch.setattr("engine.transcriber.BRACKETED_NO_SPEECH", -1.0)
+    assert not ask().text
