@@ -80,6 +80,7 @@ class EngineConfig:
     parts: PartsConfig = field(default_factory=PartsConfig)
     """Parts to take from elsewhere, each in place of the preset's."""
     device: Literal["cpu"] = "cpu"
+    """Where it computes."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """`auto` measures them at start-up and takes the fastest."""
     llm_dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
@@ -163,7 +164,10 @@ def _convert(kind: Any, value: Any, key: str, shown: bool) -> Any:
         if choice is Path and isinstance(value, str):
             return Path(value)
         if choice is float and type(value) in (int, float):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:  # a whole number of more than 308 digits
+                continue
         if get_origin(choice) is tuple and isinstance(value, list):
             item = get_args(choice)[0]
             return tuple(

@@ -26,7 +26,7 @@ class Upload:
 
     def __init__(self, data: bytes) -> None:
         try:
-            self._file = soundfile.SoundFile(BytesIO(data))
+            self._file = soundfile.SoundFile(_Memory(data))
         except soundfile.LibsndfileError as exc:
             raise AudioFormatError(
                 f"the file is no audio that can be read ({_reason(exc)}); expected "
@@ -47,6 +47,20 @@ class Upload:
         except soundfile.LibsndfileError as exc:
             raise AudioFormatError(f"the file is damaged: {_reason(exc)}") from exc
         return to_pcm(samples.reshape(-1))
+
+
+class _Memory(BytesIO):
+    """A file in memory, in which libsndfile may look before the first byte.
+
+    In some damaged files it does.  An exception would not reach it, and a traceback
+    would be written for each.
+    """
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return super().seek(0)
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:

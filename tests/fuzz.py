@@ -5,8 +5,9 @@
 
 prints a line a parser: how many inputs, and what became of them.  An error that is none
 of ours ends it, with the smallest input that Hypothesis finds; an input that takes
-`HANGS_S` ends it with where that is.  `tests.fuzz_inputs` makes the inputs.  100,000 of
-each take long; the default tests run some dozens.
+`HANGS_S` ends it with where that is.  `tests.fuzz_inputs` makes the inputs: Hypothesis
+one, and `DAMAGES` are made of it by changing more and more.  The default tests run some
+hundreds.
 
     native   messages of the native protocol, and what the session makes of them
     openai   events of OpenAI's Realtime protocol, and what settings they leave
@@ -19,11 +20,14 @@ import argparse
 import asyncio
 import contextlib
 import faulthandler
+import json
+import logging
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
@@ -42,17 +46,24 @@ from stream.segmenter import SegmenterConfig
 from stream.uploads import Upload
 from tests import fuzz_inputs
 from tests.fakes.driver import open_session
+from tests.fakes.engine import speak
 
 HANGS_S = 10.0
 """Of a processor's time, so that a machine that does other things, too, is no hang."""
+HEARD = speak(1, 0, samples=3_200)
 MOST_READS = 64
+MOST_AT_ONCE = 200  # bytes of a form's body
+DAMAGES = 24
+KEPT = 0.5
+"""How often what was changed is changed further; else it begins from the first."""
 TAKEN = "taken"
 
 
-def native(message: str) -> None:
+def native(message: Any) -> None:
     """Take a message as the first of a session, or in one that has begun."""
-    event = decode_client(message)
+    event = decode_client(_text(message))
     session = open_session(event if isinstance(event, Start) else None)
+    session.push(HEARD)
     match event:
         case Ask():
             session.ask(event)
@@ -65,9 +76,9 @@ def native(message: str) -> None:
     session.events()
 
 
-def openai(message: str) -> None:
+def openai(message: Any) -> None:
     """Take an event of the Realtime protocol in a session of each kind."""
-    event = parse(message)
+    event = parse(_text(message))
     base, model = SegmenterConfig(), "m"
     for kind in openai_session.TYPES:
         session = openai_session.new_session(
@@ -88,6 +99,10 @@ def openai(message: str) -> None:
         conversation.take(event)
         conversation.turn_began()
         conversation.turn_ended()
+
+
+def _text(message: Any) -> str:
+    return message if isinstance(message, str) else json.dumps(message)
 
 
 def _nothing(event: object) -> None:
@@ -116,7 +131,8 @@ def form(kind: str, body: bytes, piece: int) -> None:
 
 
 async def _take_form(kind: str, body: bytes, piece: int) -> None:
-    pieces = [body[i : i + piece] for i in range(0, len(body), piece)] or [b""]
+    size = piece % MOST_AT_ONCE + 1
+    pieces = [body[i : i + size] for i in range(0, len(body), size)] or [b""]
     messages = iter(
         {"type": "http.request", "body": part, "more_body": i + 1 < len(pieces)}
         for i, part in enumerate(pieces)
@@ -152,22 +168,18 @@ def fuzz(parser: Parser, strategies: Sequence[Any], inputs: int) -> Counter[str]
     ends: Counter[str] = Counter()
 
     @settings(
-        max_examples=inputs,
+        max_examples=-(-inputs // (1 + DAMAGES)),
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.tuples(*strategies))
-    def run(values: tuple[Any, ...]) -> None:
-        signal.setitimer(signal.ITIMER_VIRTUAL, HANGS_S)
-        try:
-            parser(*values)
-        except StreamError as exc:
-            ends[type(exc).__name__] += 1
-        else:
-            ends[TAKEN] += 1
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    @given(st.tuples(*strategies), st.integers(0, 2**32))
+    def run(values: tuple[Any, ...], seed: int) -> None:
+        random, changed = Random(seed), values
+        for _ in range(1 + DAMAGES):
+            ends[_end(parser, changed)] += 1
+            start = changed if random.random() < KEPT else values
+            changed = fuzz_inputs.damaged(start, random)
 
     # Where it hangs is written even from inside a library; then the process ends.
     faulthandler.register(signal.SIGVTALRM, file=sys.__stderr__, chain=True)
@@ -178,12 +190,29 @@ def fuzz(parser: Parser, strategies: Sequence[Any], inputs: int) -> Counter[str]
     return ends
 
 
+def _end(parser: Parser, values: tuple[Any, ...]) -> str:
+    """Run a parser on an input; return the error of ours that it ends with."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, HANGS_S)
+    try:
+        parser(*values)
+    except StreamError as exc:
+        return type(exc).__name__
+    except Exception as exc:
+        exc.add_note(f"the input: {values!r:.2000}")
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    return TAKEN
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fuzz; a parser that fails ends it."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--inputs", type=int, default=100_000, help="for each parser")
     parser.add_argument("--only", choices=PARSERS, help="one parser instead of all")
     wanted = parser.parse_args(arguments)
+    # It says what is wrong with each form; without a handler that goes to the terminal.
+    logging.getLogger("python_multipart").addHandler(logging.NullHandler())
     for name in [wanted.only] if wanted.only else PARSERS:
         began = time.monotonic()
         ends = fuzz(*PARSERS[name], wanted.inputs)

@@ -1,21 +1,24 @@
 """Inputs for the fuzzing of parsers: what a client might send, and what none would.
 
 Hypothesis strategies.  Half of what they make is nearly right, since what is wrong from
-its first byte on is refused there.
+its first byte on is refused there.  `damaged` makes more of each: to change an input
+takes a hundredth of the time that Hypothesis takes to think of one.
 """
 
 import json
 import struct
 from io import BytesIO
-from typing import get_args, get_type_hints
+from random import Random
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import soundfile
 from hypothesis import strategies as st
 
 from stream.audio import ENCODINGS
-from stream.events import ClientEvent, Resume
+from stream.events import PROTOCOL_VERSION, ClientEvent, Resume
 from stream.protocols.openai_form import FORMATS
+from stream.questions import ABOUT
 
 LEAVES = (
     st.none()
@@ -23,7 +26,7 @@ LEAVES = (
     | st.integers()
     | st.floats()
     | st.text(max_size=20)
-    | st.sampled_from(["", "auto", "none", "inf", "realtime", "transcribe", "\ud800"])
+    | st.sampled_from(["", "auto", "none", "inf", "realtime", "\ud800", 10**400])
 )
 VALUES = st.recursive(
     LEAVES,
@@ -34,17 +37,34 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 OF_TYPE = {
-    str: st.text(max_size=20) | st.sampled_from(["recent", "segment", "s16le", "a"]),
-    int: st.integers(-1, 2**54),
-    float: st.floats(),
+    str: st.text(max_size=20) | st.sampled_from(["a", "b"]),
+    int: st.integers(0, 200) | st.integers(-1, 2**54),
+    float: st.sampled_from([0.0, 0.5, 10.0]) | st.floats(),
     bool: st.booleans(),
-    tuple[str, ...]: st.lists(st.sampled_from(["transcribe", "translate"]) | st.text()),
 }
+NAMED = {
+    "version": st.just(PROTOCOL_VERSION),
+    "rate": st.sampled_from([8_000, 16_000, 44_100]),
+    "encoding": st.sampled_from([*ENCODINGS]),
+    "channels": st.sampled_from([1, 2]),
+    "tasks": st.lists(
+        st.sampled_from(["transcribe", "translate", "describe", "audio_question"])
+    ),
+    "task": st.sampled_from([None, "describe"]),
+    "language": st.sampled_from([None, "en"]),
+    "about": st.sampled_from(ABOUT),
+}
+"""What is right for a field of the native protocol, where its type says too little."""
+
+
+def mostly(good, other):
+    """Return the one, and now and then the other."""
+    return st.integers(0, 7).flatmap(lambda choice: good if choice else other)
 
 
 def nearly(**known):
-    """Return objects with some of the keys, each with a good value or with any."""
-    values = {key: good | VALUES for key, good in known.items()}
+    """Return objects with some of the keys, most with a good value, some with any."""
+    values = {key: mostly(good, VALUES) for key, good in known.items()}
     return st.fixed_dictionaries({}, optional=values)
 
 
@@ -53,7 +73,7 @@ def _native(cls):
     for name, kind in get_type_hints(cls).items():
         bases = [kind, *get_args(kind)]
         good = next((OF_TYPE[base] for base in bases if base in OF_TYPE), LEAVES)
-        known[name] = _native(Resume) if Resume in bases else good
+        known[name] = _native(Resume) if Resume in bases else NAMED.get(name, good)
     known.pop("type", None)
     return nearly(**known)
 
@@ -63,15 +83,13 @@ def _of_type(name, fields):
 
 
 def _texts(events):
-    """Return them as messages; some are cut off."""
-    whole = events.map(json.dumps)
-    cut = st.tuples(whole, st.integers(0, 400)).map(lambda both: both[0][: both[1]])
-    return whole | cut
+    """Return some of them as text, which can be damaged as such."""
+    return mostly(mostly(events, VALUES), events.map(json.dumps))
 
 
 NATIVE = _texts(
     st.one_of([_of_type(cls.type, _native(cls)) for cls in get_args(ClientEvent)])
-) | _texts(VALUES)
+)
 
 BASE64 = st.sampled_from(["", "AAAA", "AAAAAA==", "AA=", "?", "é"]) | st.text()
 CONTENT = st.lists(
@@ -120,7 +138,7 @@ OPENAI = _texts(
     | _of_type("conversation.item.create", nearly(item=ITEM))
     | _of_type("response.create", nearly(response=RESPONSE))
     | _of_type("response.cancel", nearly(response_id=st.text()))
-) | _texts(VALUES)
+)
 
 WHOLE = st.integers(0, 20).flatmap(
     lambda n: st.binary(min_size=24 * n, max_size=24 * n)
@@ -129,13 +147,50 @@ WHOLE = st.integers(0, 20).flatmap(
 PCM = (
     st.fixed_dictionaries(
         {
-            "rate": st.sampled_from([8_000, 16_000, 44_100]) | st.integers(),
-            "encoding": st.sampled_from([*ENCODINGS]) | st.text(max_size=8),
-            "channels": st.sampled_from([1, 2]) | st.integers(-1, 40),
+            "rate": mostly(NAMED["rate"], st.integers()),
+            "encoding": mostly(NAMED["encoding"], st.text(max_size=8)),
+            "channels": mostly(NAMED["channels"], st.integers(-1, 40)),
         }
     ),
-    st.lists(WHOLE | st.binary(max_size=500), max_size=4),
+    st.lists(mostly(WHOLE, st.binary(max_size=500)), max_size=4),
 )
+
+
+ODD = (
+    *(0, 1, -1, 255, 2**31, 2**63, -(2**63), 10**400, 4_000 * 10**9),
+    *(0.0, -0.5, 1e-320, 1e308, float("inf"), float("nan")),
+    *("", "\ud800", "\0", "\x1b[2J", "9" * 5_000, "[" * 100_000, "é" * 600, "NaN"),
+    *(b"", b"\0", b"\xff" * 8, b"\r\n\r\n", b"--b", b"--b--", b"RIFF", b"data"),
+)
+"""What stands for a value of its type in damaged inputs, or is put into it."""
+LOST = 0.1
+"""Of all damages, those in which a whole value is lost."""
+
+
+def damaged(value: Any, random: Random) -> Any:
+    """Return a copy of a value in which something is changed; its type stays.
+
+    A piece is lost or comes twice, or something odd is in its place.
+    """
+    match value:
+        case dict() if value:
+            key = random.choice([*value])
+            if random.random() < LOST:
+                return {other: value[other] for other in value if other != key}
+            return value | {key: damaged(value[key], random)}
+        case list() | tuple() if value:
+            at = random.randrange(len(value))
+            if isinstance(value, list) and random.random() < LOST:
+                return value[:at] + value[at + 1 :]
+            changed = damaged(value[at], random)
+            return type(value)((*value[:at], changed, *value[at + 1 :]))
+    kinds = (float, int) if isinstance(value, float) else (type(value),)
+    odd = random.choice([odd for odd in ODD if type(odd) in kinds] or [value])
+    if isinstance(value, str | bytes) and value and random.random() > LOST:
+        first, end = sorted(random.choices(range(len(value) + 1), k=2))
+        between = random.choice([value[:0], odd, value[first:end] * 2])
+        return value[:first] + between + value[end:]
+    return odd
 
 
 def _file(kind, subtype):
@@ -211,15 +266,16 @@ def _part(name, value, filename):
 
 PART = st.builds(
     _part,
-    NAMES | st.text(max_size=8),
+    mostly(NAMES, st.text(max_size=8)),
     st.sampled_from([*FORMATS, "true", "word"]).map(str.encode) | st.binary(),
     st.none() | st.just("a.wav") | st.text(max_size=8),
 )
-FORM_BODY = st.lists(PART, max_size=5).map(lambda parts: b"".join(parts) + b"--b--\r\n")
+FILE_PART = st.just(_part("file", b"RIFF", "a.wav"))
+FORM_BODY = st.tuples(mostly(FILE_PART, PART), st.lists(PART, max_size=4)).map(
+    lambda parts: b"".join([parts[0], *parts[1], b"--b--\r\n"])
+)
 FORMS = (
-    st.sampled_from(["multipart/form-data; boundary=b"]) | st.text(max_size=40),
-    FORM_BODY
-    | st.binary(max_size=300)
-    | st.tuples(FORM_BODY, st.integers(0, 300)).map(lambda both: both[0][: both[1]]),
+    mostly(st.just("multipart/form-data; boundary=b"), st.text(max_size=40)),
+    mostly(FORM_BODY, st.binary(max_size=300)),
     st.integers(1, 200),
 )

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from stream.auth import ClientSecrets
@@ -40,13 +40,13 @@ def routes(hub: Hub, issued: ClientSecrets) -> list[Route]:
         )
         now = time.time()
         secret = issued.issue(owner, settings, lasts_s=lasts_s, now=now)
-        return JSONResponse(
-            {
-                "value": secret.value,
-                "expires_at": secret.expires_at,
-                "session": settings,
-            }
-        )
+        told = {
+            "value": secret.value,
+            "expires_at": secret.expires_at,
+            "session": settings,
+        }
+        # In ASCII: what a client wants in its settings may be no valid Unicode.
+        return Response(json.dumps(told), media_type="application/json")
 
     path = "/v1/realtime/client_secrets"
     return [Route(path, served(hub, create), methods=["POST"])]

@@ -64,6 +64,7 @@ def test_every_table_is_read(tmp_path):
         ("[auth]\ntls_cert = 'c'", "auth.tls_cert and auth.tls_key go together"),
         ("[auth]\ntokens = ['']", "auth.tokens has an empty token"),
         ("[limits]\nresume_s = nan", "limits.resume_s is nan; it must be above 0"),
+        (f"[limits]\nresume_s = {10**400}", "limits.resume_s is 1000"),
         ("[limits]\nmax_sessions = true", "limits.max_sessions is True; expected a"),
         ("engine = 3", "engine is 3; expected a table"),
         ("[limits]\n[limits]", "Cannot declare ('limits',) twice"),

@@ -70,6 +70,12 @@ def test_an_unknown_key_is_repeated_only_as_far_as_it_can_be_sent_and_read(key):
     assert len(message) < 250
 
 
+def test_a_number_too_long_for_its_field_is_named():
+    text = f'{{"type": "ask", "id": "a", "text": "x", "seconds": {10**400}}}'
+    with pytest.raises(ProtocolError, match=r"ask: seconds is 1000.*expected a number"):
+        decode_client(text)
+
+
 def test_nesting_without_end_is_one_clear_error():
     with pytest.raises(ProtocolError, match="not JSON"):
         decode_client("[" * 100_000)

@@ -51,6 +51,15 @@ async def test_a_secret_of_the_sdks_opens_sessions_with_its_settings():
         assert created["id"] != secret.session.id
 
 
+async def test_settings_that_are_no_valid_unicode_are_answered_as_they_came():
+    heard = {"input": {"transcription": {"prompt": "\ud800"}}}
+    wanted = {"session": {"type": "transcription", "audio": heard}}
+    async with running(auth=LOCKED) as server:
+        answer = await post(server, content=json.dumps(wanted))
+    told = json.loads(answer.text)["session"]["audio"]
+    assert told["input"]["transcription"]["prompt"] == "\ud800"
+
+
 async def test_a_page_sends_a_secret_as_a_subprotocol():
     async with running(auth=LOCKED) as server:
         answer = await post(server, json={"session": {"type": "transcription"}})
