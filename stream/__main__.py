@@ -21,6 +21,7 @@ from engine.api import Engine, load, silero_weights
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import EngineError
 from stream.config import ServerConfig, read_config
+from stream.config_text import config_text
 from stream.server import Server
 from stream.silero import SileroVoiceDetector, load_network
 from stream.vad import VoiceDetector, WebRtcVoiceDetector
@@ -39,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         config = _configure(arguments)
     except (ValueError, OSError) as exc:
         return _complain(exc, WRONG_USAGE)
+    if arguments.show_config:
+        sys.stdout.write(config_text(config))
+        return 0
     logging.basicConfig(
         level=arguments.log_level.upper(),
         stream=sys.stderr,
@@ -46,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     # Its own words are a line a request; ours are a line a session.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # What is wrong with a client's form is told to the client.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     logger.info("%s", config)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
         try:
@@ -146,6 +152,11 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM")
+    parser.add_argument(
+        "--show-config",
+        action="store_true",
+        help="print the configuration as TOML, with what each key means; serve nothing",
+    )
     parser.add_argument("--log-level", choices=LEVELS, default="info")
     return parser
 

@@ -59,7 +59,9 @@ class LimitsConfig:
     start_timeout_s: float = 10.0
     """From the handshake to `start`."""
     ping_interval_s: float = 20.0
+    """Between two pings of a connection."""
     ping_timeout_s: float = 20.0
+    """How long a pong may take before the connection is taken for lost."""
     send_timeout_s: float = 20.0
     """How long a client may not read before it is cut off; its session waits."""
     resume_s: float = 60.0
@@ -86,7 +88,9 @@ class AuthConfig:
     origins: tuple[str, ...] = ()
     """Origins of browser pages besides this host's own; `*` lets all in."""
     tls_cert: Path | None = None
+    """A PEM file, the server's certificate first; with it, only TLS is spoken."""
     tls_key: Path | None = None
+    """The certificate's key, a PEM file."""
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -102,6 +106,7 @@ class ServerConfig:
     """A server, its engine included."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 is every one."""
     port: int = 8_765
     """0 takes a free one."""
     vad: VadConfig = field(default_factory=VadConfig)

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import sys
+import tomllib
 
 import pytest
 from websockets.asyncio.client import connect
@@ -91,6 +92,18 @@ async def test_a_configuration_that_is_not_there_is_wrong_usage(tmp_path):
     status, _, err = await outcome("--config", tmp_path / "none.toml")
     assert status == 2
     assert "No such file" in err
+
+
+async def test_the_configuration_is_shown_as_it_would_hold_and_nothing_is_served(
+    tmp_path,
+):
+    path = tmp_path / "server.toml"
+    path.write_text('[auth]\ntokens = ["hunter2"]\n[engine]\nthreads = 1\n')
+    status, out, err = await outcome("--config", path, "--port", "9", "--show-config")
+    assert (status, err) == (0, "")
+    shown = tomllib.loads(out)
+    assert (shown["port"], shown["engine"]["threads"]) == (9, 1)
+    assert "hunter2" not in out
 
 
 async def test_an_unknown_preset_is_wrong_usage():
