@@ -48,9 +48,9 @@ class Running:
         url = f"ws://127.0.0.1:{self.port}/v1/stream"
         return connect(url, proxy=None, compression=None, **options)
 
-    async def until(self, condition):
+    async def until(self, condition, *, limit_s=DEADLINE_S):
         """Ask for the server's health until a condition holds."""
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(limit_s):
             while not condition():
                 await self.get("/health")
 
@@ -74,17 +74,25 @@ def _get(url):
 
 
 @contextlib.asynccontextmanager
-async def running(*, engine=None, auth=None, warm=True, **limits):
+async def running(
+    *,
+    engine=None,
+    auth=None,
+    warm=True,
+    segmenter=SEGMENTER,
+    detector=AnySound,
+    **limits,
+):
     """Serve until the block is left; `limits` are fields of `LimitsConfig`."""
     engine = engine or ScriptedEngine()
     config = ServerConfig(
         port=0,
-        segmenter=SEGMENTER,
+        segmenter=segmenter,
         limits=replace(LimitsConfig(drain_s=5.0), **limits),
         auth=auth or AuthConfig(),
     )
     with ThreadPoolExecutor(1) as thread:
-        server = Server(config, engine, thread, detector=AnySound)
+        server = Server(config, engine, thread, detector=detector)
         loop = asyncio.get_running_loop()
         listening, ready = loop.create_future(), loop.create_future()
         serving = asyncio.create_task(

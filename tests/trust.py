@@ -1,0 +1,127 @@
+"""What a server is trusted with, shown on one that runs in this process.
+
+    python -m tests.trust resume            a connection that is cut 20 times
+    python -m tests.trust sessions          200 sessions, one after the other
+    python -m tests.trust crowd             50 clients at once, of which 30 misbehave
+    … --engine mini [--manifest FILE]       with the model in place of words as numbers
+
+prints a table, and the same facts as JSON on the last line.
+
+    resume      the samples that reach the engine, as a hash, beside two uncut runs; and
+                how many words are not as in the first of them
+    sessions    tasks, threads and file descriptors before and behind, and the memory
+    crowd       the same; 10 vanish, 10 send garbage, 10 never read: the others' finals
+
+    0  it is as promised
+    1  it is not
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.api import load
+from engine.benchmarks.clips import DEMO
+from engine.benchmarks.machine import this_machine
+from engine.config import EngineConfig
+from engine.data.audio import read_clip
+from engine.data.manifest import read_manifest
+from stream.audio import SAMPLE_RATE, to_pcm
+from stream.segmenter import SegmenterConfig
+from stream.vad import WebRtcVoiceDetector
+from tests import trust_crowd, trust_resume
+from tests.fakes.driver import SEGMENTER
+from tests.fakes.engine import AnySound, ScriptedEngine, speak
+from tests.trust_setup import Setup
+
+SET = "librispeech_devclean20"
+PAUSE = bytes(2 * SAMPLE_RATE)  # a second, which ends a segment
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.CRITICAL)  # what misbehaves is told otherwise
+    setup = _mini(options.manifest) if options.engine == "mini" else scripted()
+    runs: dict[str, Callable[[], Any]] = {
+        "resume": lambda: trust_resume.run(
+            setup, seconds=options.seconds, cuts=options.cuts, paced=options.paced
+        ),
+        "sessions": lambda: trust_crowd.run_sessions(setup, options.sessions),
+        "crowd": lambda: trust_crowd.run_crowd(setup, options.each),
+    }
+    outcome = asyncio.run(runs[options.what]())
+    console = Console(width=100)
+    machine = this_machine()
+    console.print(f"{machine}; engine {setup.name}", highlight=False)
+    table = Table("", *outcome.columns)
+    for name, *values in outcome.rows:
+        table.add_row(name, *map(str, values))
+    console.print(table)
+    for problem in outcome.problems:
+        console.print(f"not as promised: {problem}", markup=False)
+    facts = {"what": options.what, "engine": setup.name, **asdict(outcome)}
+    sys.stdout.write(json.dumps({"machine": asdict(machine), **facts}) + "\n")
+    return 1 if outcome.problems else 0
+
+
+def scripted() -> Setup:
+    """Return an engine to which words are numbers: what is lost or doubled shows."""
+
+    def reading(seconds: float) -> bytes:
+        words, generator = list[int](), random.Random(0)
+        while len(words) * 4_800 < seconds * SAMPLE_RATE:
+            words += generator.choices(range(20, 10_000), k=generator.randint(1, 12))
+            words += [0, 0]
+        return speak(*words)
+
+    return Setup("scripted", ScriptedEngine(), SEGMENTER, AnySound, reading)
+
+
+def _mini(manifest: Path | None) -> Setup:
+    """Return the model that comes with it, which hears clips joined by pauses."""
+    clips = [DEMO]
+    if manifest is not None:
+        found = read_manifest(manifest, sets=(SET,), split="dev")
+        clips = [clip.file for clip in found]
+
+    def reading(seconds: float) -> bytes:
+        audio, paths = b"", cycle(clips)
+        while len(audio) < seconds * 2 * SAMPLE_RATE:
+            audio += to_pcm(read_clip(next(paths))) + PAUSE
+        return audio
+
+    engine = load(EngineConfig())
+    return Setup("mini", engine, SegmenterConfig(), WebRtcVoiceDetector, reading)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("what", choices=["resume", "sessions", "crowd"])
+    add("--engine", choices=["scripted", "mini"], default="scripted")
+    add(
+        "--manifest", type=Path, metavar="FILE", help="clips for mini (else the demo's)"
+    )
+    add("--seconds", type=float, default=180.0, help="of audio, for resume")
+    add("--cuts", type=int, default=20, help="for resume")
+    add("--paced", action="store_true", help="resume: send as fast as it is spoken")
+    add("--sessions", type=int, default=200, help="for sessions")
+    add("--each", type=int, default=10, help="crowd: of each sort; of the good, twice")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
