@@ -44,7 +44,7 @@ bench: $(VENV)/.dev  ## latency, cost, memory and quiet on this machine; takes m
 	@$(BIN)/salmonn-weights
 	@$(BIN)/salmonn-bench all
 
-fuzz: $(VENV)/.dev  ## every parser on 100,000 inputs that no client would send; takes hours
+fuzz: $(VENV)/.dev  ## every parser on 100,000 inputs that no client would send; takes many minutes
 	@$(BIN)/python -m tests.fuzz
 
 clean:  ## remove what was installed and built here; weights stay in their cache
