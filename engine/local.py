@@ -17,7 +17,15 @@ import numpy as np
 import torch
 
 from engine.answering import advance
-from engine.api import EngineInfo, Hypothesis, Prompt, Reply, Samples, UtteranceOptions
+from engine.api import (
+    EngineInfo,
+    Hypothesis,
+    Mode,
+    Prompt,
+    Reply,
+    Samples,
+    UtteranceOptions,
+)
 from engine.config import EncodingConfig, EngineConfig
 from engine.encoding import StreamingEncoder
 from engine.errors import UnsupportedError
@@ -33,7 +41,7 @@ from engine.geometry import (
 )
 from engine.heads import load_head
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
-from engine.listening import Head, LiveReply
+from engine.listening import Head, LiveReply, Transcript
 from engine.skills import basis_of
 from engine.transcriber import Transcriber
 from engine.weights import resolve
@@ -152,6 +160,16 @@ class LocalEngine:
         answers = [reply.answer for reply in ours if reply.answer]
         if self._head and answers:
             advance(self._head.llm, answers)
+
+    def read(self, text: str, prompt: Prompt) -> LiveReply:
+        """Begin a reply about a text that stands in place of audio.
+
+        Raises:
+            UnsupportedError: If the model does not answer this.
+        """
+        self.check_prompt(prompt)
+        assert self._head, "a prompt was found answerable"
+        return self._head.answer_text(prompt, Transcript(text, Mode.EXACT))
 
     def open(self, options: UtteranceOptions) -> WhisperUtterance:
         """Begin an utterance."""

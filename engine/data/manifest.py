@@ -6,7 +6,7 @@ a recording is found out when it is read (`engine.data.audio`).
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,7 @@ class Clip:
 
 
 def read_manifest(
-    manifest: Path,
-    *,
+    *manifests: Path,
     sets: tuple[str, ...] = (),
     split: str | None = None,
     limit: int | None = None,
@@ -51,38 +50,44 @@ def read_manifest(
     """Return the clips that were asked for, evenly spread if there is a limit.
 
     Args:
-        manifest: The file.
+        manifests: The files; their clips follow each other.
         sets: Names of sets; none means all.
         split: `train`, `dev` or `test`; None means all.
         limit: The most clips.
 
     Raises:
-        ManifestError: If it is absent, a line is not a clip, or none is left.
+        ManifestError: If a file is absent, a line is not a clip, or none is left.
     """
+    clips = [
+        clip
+        for manifest in manifests
+        for clip in _clips(manifest)
+        if (not sets or clip.facts.get("set") in sets)
+        and split in (None, clip.facts.get("split"))
+    ]
+    if not clips:
+        raise ManifestError(
+            f"{' and '.join(map(str, manifests))} has no clip of set "
+            f"{' or '.join(sets) or 'any'}, split {split or 'any'}"
+        )
+    if limit and limit < len(clips):
+        clips = [clips[i * len(clips) // limit] for i in range(limit)]
+    return clips
+
+
+def _clips(manifest: Path) -> Iterator[Clip]:
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except OSError as exc:
         raise ManifestError(f"cannot read {manifest}: {exc.strerror}") from exc
-    clips = []
     for number, line in enumerate(lines, 1):
         try:
             facts = json.loads(line)
             path, duration = facts["path"], float(facts["duration_s"])
             expand = tuple(manifest.parent / p for p in facts.get("expand_wav", ()))
-            clip = Clip(path, manifest.parent / path, duration, facts, expand)
+            yield Clip(path, manifest.parent / path, duration, facts, expand)
         except (ValueError, KeyError, TypeError) as exc:
             raise ManifestError(f"{manifest}:{number} is not a clip: {exc!r}") from exc
-        wanted = not sets or facts.get("set") in sets
-        if wanted and split in (None, facts.get("split")):
-            clips.append(clip)
-    if not clips:
-        raise ManifestError(
-            f"{manifest} has no clip of set {' or '.join(sets) or 'any'}, "
-            f"split {split or 'any'}"
-        )
-    if limit and limit < len(clips):
-        clips = [clips[i * len(clips) // limit] for i in range(limit)]
-    return clips
 
 
 def write_manifest(manifest: Path, clips: Iterable[Clip]) -> int:

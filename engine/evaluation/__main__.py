@@ -3,10 +3,12 @@
     salmonn-eval --manifest FILE --task asr --mode both --set NAME --split dev
     salmonn-eval --manifest FILE --ask "What do you hear?" --mode both --json -
     salmonn-eval --manifest FILE --table --mode both --report FOLDER
+    salmonn-eval --manifest FILE --table --ckpt FILE --head both --mode offline
 
 Live is what a client gets from a server of its own; offline is the same model on whole
 clips, padded to 30 s and encoded in one pass, with the same decoding.  The table is
-that of SALMONN's paper, as far as clips and model reach (docs/evaluation.md).
+that of SALMONN's paper, and rows of ours, as far as clips and model reach
+(docs/evaluation.md).
 """
 
 import argparse
@@ -15,10 +17,10 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -30,17 +32,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from engine.config import EngineConfig, PartsConfig
 from engine.data.manifest import Clip, ManifestError, read_manifest
 from engine.errors import EngineError
 from engine.evaluation import asking, report, table
 from engine.evaluation.answerers import Answerer
 from engine.evaluation.asking import HEADS, SALMONN, WHISPER, Choice, answerers
+from engine.evaluation.questions import Question
 from engine.evaluation.scores import WordErrors, word_errors
 from engine.evaluation.table import Begin, Table
-from engine.evaluation.trials import Question, trials
+from engine.evaluation.trials import trials
 from engine.tasks import find
 
 MODES = {"live": ("live",), "offline": ("offline",), "both": ("live", "offline")}
+PARTS = tuple(part.name for part in fields(PartsConfig))
 TRANSCRIBE = "transcribe"
 WIDEST = 200  # columns of a table on a terminal or a pipe
 
@@ -63,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = Console(stderr=True)
     run = _ask if options.ask else _table if options.table else _transcribe
     try:
-        clips = _read(options, options.limit)
+        # A table has so many questions of each row, and not so many clips in all.
+        clips = _read(options, None if options.table else options.limit)
         result, show = run(clips, options, notes)
     except (EngineError, OSError, ValueError) as exc:
         notes.print(f"salmonn-eval: {exc}", markup=False, soft_wrap=True)
@@ -80,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(options: argparse.Namespace, limit: int | None = None) -> list[Clip]:
     return read_manifest(
-        options.manifest, sets=tuple(options.set), split=options.split, limit=limit
+        *options.manifest, sets=tuple(options.set), split=options.split, limit=limit
     )
 
 
@@ -90,16 +96,17 @@ def _transcribe(
     """Return word error rates, live and offline."""
     clips = [clip for clip in clips if clip.facts.get("text")]
     if not clips:
-        raise ManifestError(f"{options.manifest}: none of the clips has a text")
+        raise ManifestError("none of the clips has a text")
     references = [clip.facts["text"] for clip in clips]
     questions = [_transcription(clip) for clip in clips]
     default = MODES["offline" if options.head == SALMONN else "both"]
     heard = []
     with _choose(options, default=default) as answering, _bar(notes) as begin:
-        for mode in MODES[options.mode] if options.mode else default:
-            answerer = next(a for a in answering if a.mode == mode)
+        # Live first: offline, the weights are loaded when they are needed.
+        for answerer in reversed(answering):
+            mode = answerer.mode
             if not all(answerer.serves(question) for question in questions):
-                raise EngineError(f"{options.head} does not transcribe {mode}")
+                raise EngineError(f"{answerer.model.name} does not transcribe {mode}")
             answers = answerer.answer(questions, begin(mode, len(questions)))
             heard.append(Heard(mode, answers, word_errors(references, answers)))
     result = _result(clips, heard, options)
@@ -120,9 +127,8 @@ def _ask(
 
     def show(console: Console) -> None:
         for line in lines:
-            told = {str(line[name]) for name in line if name.startswith("hypothesis_")}
-            text = f"{line['path']}: {' | '.join(sorted(told))}"
-            console.print(text, markup=False, soft_wrap=True)
+            for text in asking.shown(line):
+                console.print(text, markup=False, soft_wrap=True)
         console.print(f"{len(lines)} answers")
 
     totals = {"clips": len(lines)}
@@ -133,9 +139,9 @@ def _table(
     clips: Sequence[Clip], options: argparse.Namespace, notes: Console
 ) -> tuple[dict[str, Any], Show]:
     """Return the table of the paper, as far as clips and model reach."""
-    todo = trials(clips, tasks=options.row, every=_read(options))
+    todo = trials(clips, tasks=options.row, most=options.limit)
     if not todo:
-        raise ManifestError(f"{options.manifest}: nothing is known that could be asked")
+        raise ManifestError("nothing is known of the clips that could be asked")
     with _choose(options, default=MODES["both"]) as answering, _bar(notes) as begin:
         model = answering[0].model
         found = Table(model, table.fill(todo, answering, begin))
@@ -161,13 +167,16 @@ def _table(
 def _choose(
     options: argparse.Namespace, *, default: tuple[str, ...]
 ) -> Iterator[list[Answerer]]:
-    head = options.head or (SALMONN if options.ask else WHISPER)
+    is_asked = options.ask or options.ckpt
     choice = Choice(
-        head=head,
+        heads=HEADS[options.head or (SALMONN if is_asked else WHISPER)],
         modes=MODES[options.mode] if options.mode else default,
         config=options.config,
+        preset=options.preset,
+        parts=PartsConfig(**{name: getattr(options, name) for name in PARTS}),
         language=options.language,
         fast=options.fast,
+        max_tokens=options.max_tokens,
     )
     with answerers(choice) as found:
         yield found
@@ -209,7 +218,11 @@ def _result(
 
 
 def _settings(options: argparse.Namespace) -> dict[str, str]:
-    return {key: str(value) for key, value in vars(options).items() if value}
+    return {
+        key: " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in vars(options).items()
+        if value
+    }
 
 
 def _print_totals(
@@ -224,7 +237,7 @@ def _print_totals(
             f"({errors.substitutions} substituted, {errors.deletions} left out, "
             f"{errors.insertions} put in, of {errors.words} words)"
         )
-    if len(heard) == 2:
+    if [mode.mode for mode in heard] == ["live", "offline"]:
         difference = heard[0].errors.rate - heard[1].errors.rate
         console.print(f"live - offline          {difference:+5.2f}")
 
@@ -233,25 +246,53 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="salmonn-eval", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("--manifest", type=Path, required=True, help="clips, one JSON object a line")
+    add(
+        "--manifest",
+        type=Path,
+        action="append",
+        required=True,
+        help="clips, one JSON object a line; repeatable",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--task", choices=["asr"], default="asr", help="what is scored")
     what.add_argument("--ask", metavar="QUESTION", help="ask this of every clip")
     what.add_argument("--table", action="store_true", help="print the paper's table")
-    add("--row", action="append", default=[], metavar="TASK", help="only these rows")
+    add(
+        "--row",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="only these rows of the table, or all of `paper` or `ours`; repeatable",
+    )
     add("--report", type=Path, metavar="FOLDER", help="write the table, with pictures")
     add(
         "--head",
-        choices=HEADS,
-        help="default: whisper; salmonn for --ask",
+        choices=list(HEADS),
+        help="default: whisper; salmonn for --ask and with --ckpt",
     )
     add("--mode", choices=list(MODES), help="default: both; offline for --ask")
     add("--set", action="append", default=[], help="only clips of this set; repeatable")
     add("--split", choices=["train", "dev", "test"], help="only clips of this split")
-    add("--limit", type=int, metavar="N", help="N clips, evenly spread")
+    add(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="N clips, evenly spread; of a table, N questions of each row and set",
+    )
     add("--language", help="code of the spoken language (default: the model tells)")
+    add(
+        "--max-tokens",
+        type=int,
+        default=200,
+        metavar="N",
+        help="of an answer of a language model, offline (default: %(default)s)",
+    )
     add("--fast", action="store_true", help="live: faster than spoken, fewer partials")
     add("--config", type=Path, metavar="FILE", help="the server's TOML file")
+    presets = get_args(get_type_hints(EngineConfig)["preset"])
+    add("--preset", choices=presets, help="which model (default: the file's)")
+    for part in PARTS:
+        add(f"--{part}", type=Path, metavar="PATH", help=f"engine.parts.{part}")
     add("--json", metavar="FILE", help="write everything as JSON; - for stdout")
     return parser
 

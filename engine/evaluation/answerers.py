@@ -11,14 +11,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from engine.api import (
     Engine,
     EngineInfo,
     Hypothesis,
     Prompt,
+    Reply,
     Samples,
     UtteranceOptions,
 )
@@ -27,10 +29,12 @@ from engine.data.manifest import Clip
 from engine.errors import EngineError
 from engine.evaluation import live
 from engine.evaluation.offline import cut_long
-from engine.evaluation.trials import Question
+from engine.evaluation.questions import Question
 
 Report = Callable[[], None]
 """Called once a question, as it is answered."""
+TRANSCRIBE: Final = "transcribe"
+AT_ONCE: Final = 8  # answers: a pass over the weights costs little more for them
 TINY: Final = 1_000_000  # parameters; below, nobody expects sense
 
 
@@ -66,7 +70,7 @@ class Answerer(Protocol):
 
     @property
     def mode(self) -> str:
-        """`offline` or `live` (engine/evaluation/__main__.py)."""
+        """`offline` or `live` (engine/evaluation/__main__.py), and of several which."""
 
     @property
     def model(self) -> Model:
@@ -103,12 +107,14 @@ class TranscriberAnswers:
     The weights are loaded when they are needed: a server may have to run before.
     """
 
-    mode = "offline"
-
     def __init__(
-        self, load: Callable[[], WholeClips], *, language: str | None = None
+        self,
+        load: Callable[[], WholeClips],
+        *,
+        language: str | None = None,
+        mode: str = "offline",
     ) -> None:
-        self._load, self._language = load, language
+        self._load, self._language, self.mode = load, language, mode
         self._loaded: WholeClips | None = None
 
     @property
@@ -124,7 +130,8 @@ class TranscriberAnswers:
 
     def serves(self, question: Question) -> bool:
         """Return whether the question is one of the decoder's tasks."""
-        return question.task in self._engine.info.tasks
+        is_heard = not (question.read or question.from_transcript)
+        return is_heard and question.task in self._engine.info.tasks
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[str]:
         """Return what is heard in each clip; a long one is cut where it is quiet."""
@@ -144,48 +151,105 @@ class TranscriberAnswers:
             self._loaded.close()
 
 
+@runtime_checkable
+class Reads(Protocol):
+    """An engine that can be asked about texts, too."""
+
+    def read(self, text: str, prompt: Prompt) -> Reply:
+        """Begin a reply about a text."""
+
+
 class EngineAnswers:
     """A language model behind the seam (`engine.api`), asked after the whole clip."""
 
-    mode = "offline"
-
-    def __init__(self, engine: Engine, model: Model, *, max_tokens: int = 200) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        model: Model,
+        *,
+        max_tokens: int = 200,
+        mode: str = "offline",
+    ) -> None:
         if not engine.info.answers_questions:
             raise EngineError(f"{engine.info.model} answers no free questions")
-        self._engine, self.model, self._max_tokens = engine, model, max_tokens
+        self._engine, self.model, self.mode = engine, model, mode
+        self._max_tokens = max_tokens
 
     def serves(self, question: Question) -> bool:
         """Return whether the engine takes the question; it takes any, in words."""
-        return bool(question.prompt)
+        is_text = bool(question.read) or question.from_transcript
+        return bool(question.prompt) and (not is_text or self._reader is not None)
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[str]:
-        """Return the engine's replies; what a clip is too long for is not heard."""
-        answers = []
-        for question in questions:
-            report()
-            samples = samples_of_clip(question.clip)[: self._engine.info.max_samples]
-            answers.append(self._ask(samples, question.prompt))
-        return answers
+        """Return the engine's replies; what a clip is too long for is not heard.
 
-    def _ask(self, samples: Samples, text: str) -> str:
-        utterance = self._engine.open(UtteranceOptions(tasks=()))
+        Questions in a row about one clip share what was computed of it; some answers
+        are generated in one pass.
+        """
+        answers = list[str]()
+        replies = list[Reply]()
+        for reply in self._replies(questions):
+            report()
+            replies.append(reply)
+            if len(replies) == AT_ONCE:
+                answers += self._finish(replies)
+                replies = []
+        return answers + self._finish(replies)
+
+    def _replies(self, questions: Sequence[Question]) -> Iterator[Reply]:
+        for _, group in groupby(questions, key=_heard):
+            asked = list(group)
+            if asked[0].read:
+                yield from (self._read(q.read, q.prompt) for q in asked)
+            else:
+                yield from self._hear(asked)
+
+    @property
+    def _reader(self) -> Reads | None:
+        return self._engine if isinstance(self._engine, Reads) else None
+
+    def _hear(self, questions: Sequence[Question]) -> Iterator[Reply]:
+        """Yield replies about one clip, or about what was said in it."""
+        samples = samples_of_clip(questions[0].clip)[: self._engine.info.max_samples]
+        tasks = (TRANSCRIBE,) if questions[0].from_transcript else ()
+        utterance = self._engine.open(UtteranceOptions(tasks=tasks))
         try:
             utterance.push(samples)
-            reply = utterance.ask(Prompt(text=text, max_tokens=self._max_tokens))
+            for question in questions:
+                if tasks:
+                    said = utterance.final()[0].text
+                    yield self._read(said, question.prompt)
+                else:
+                    yield utterance.ask(self._prompt(question.prompt))
         finally:
             utterance.close()
+
+    def _read(self, text: str, question: str) -> Reply:
+        assert self._reader is not None, "asked what it does not serve"
+        return self._reader.read(text, self._prompt(question))
+
+    def _prompt(self, text: str) -> Prompt:
+        return Prompt(text=text, max_tokens=self._max_tokens)
+
+    def _finish(self, replies: Sequence[Reply]) -> list[str]:
         try:
-            while reply.finish is None:
-                self._engine.generate([reply])
-            return reply.text
+            while unfinished := [r for r in replies if r.finish is None]:
+                self._engine.generate(unfinished)
+            return [reply.text for reply in replies]
         finally:
-            reply.close()
+            for reply in replies:
+                reply.close()
+
+
+def _heard(question: Question) -> tuple[object, ...]:
+    """Return what questions have in common that can share a hearing."""
+    clip = question.clip
+    about = (clip.file, clip.start_s, clip.duration_s, clip.expand)
+    return (question.read, question.from_transcript, *about)
 
 
 class LiveAnswers:
     """A server of its own, heard through its file client, as people use it."""
-
-    mode = "live"
 
     def __init__(
         self,
@@ -194,26 +258,35 @@ class LiveAnswers:
         *,
         config: Path | None = None,
         flags: Sequence[str] = (),
+        server_flags: Sequence[str] = (),
         is_asked: bool = False,
+        mode: str = "live",
     ) -> None:
         """Say what the server does.
 
         Args:
-            tasks: That it answers by name.
+            tasks: That it answers by name; of one that is asked, those that it answers
+                from the transcript.
             model: That it loads.
             config: Its file.
             flags: Of the client.
+            server_flags: Of the server.
             is_asked: Whether it takes questions in words.
+            mode: What the column is called.
         """
-        self._tasks, self.model = tuple(tasks), model
+        self._tasks, self.model, self.mode = tuple(tasks), model, mode
         self._config, self._flags = config, tuple(flags)
+        self._server_flags = tuple(server_flags)
         self._is_asked = is_asked
 
     def serves(self, question: Question) -> bool:
         """Return whether the server has the question as a task, or takes any."""
-        return question.task in self._tasks or (
-            self._is_asked and bool(question.prompt)
-        )
+        if question.read:  # a client sends audio
+            return False
+        by_name = question.task in self._tasks
+        if question.from_transcript:
+            return by_name and self._is_asked
+        return by_name or (self._is_asked and bool(question.prompt))
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[str]:
         """Return what a client hears, each clip streamed at the speed of speech.
@@ -222,7 +295,10 @@ class LiveAnswers:
         which is put at the end of the clip, about its last 30 s.
         """
         answers = [""] * len(questions)
-        with live.running_server(config=self._config) as (url, _):
+        with live.running_server(config=self._config, flags=self._server_flags) as (
+            url,
+            _,
+        ):
             for task, prompt in dict.fromkeys(map(self._means, questions)):
                 places = [
                     place
@@ -239,7 +315,7 @@ class LiveAnswers:
 
     def _means(self, question: Question) -> tuple[str, str]:
         """Return the task, or the prompt, by which the server is asked."""
-        if question.task in self._tasks:
+        if question.task in self._tasks and question.from_transcript is self._is_asked:
             return str(question.task), ""
         return "", question.prompt
 

@@ -3,13 +3,15 @@
 Knows neither scores nor how a table looks.
 """
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from engine import api
+from engine.config import EngineConfig, PartsConfig
 from engine.data.manifest import Clip
 from engine.errors import EngineError
 from engine.evaluation import live
@@ -22,11 +24,14 @@ from engine.evaluation.answerers import (
     WholeClips,
     model_of,
 )
+from engine.evaluation.questions import Question
 from engine.evaluation.table import Begin
-from engine.evaluation.trials import Question
+from engine.presets import PRESETS
+from engine.skills import ANYTHING
 
-WHISPER, SALMONN = "whisper", "salmonn"
-HEADS = (WHISPER, SALMONN)
+WHISPER, SALMONN, BOTH = "whisper", "salmonn", "both"
+HEADS = {WHISPER: (WHISPER,), SALMONN: (SALMONN,), BOTH: (SALMONN, WHISPER)}
+ANSWER = "hypothesis_"
 LIVE_TASKS = ("transcribe", "translate:en")
 
 
@@ -34,13 +39,24 @@ LIVE_TASKS = ("transcribe", "translate:en")
 class Choice:
     """Who is to answer."""
 
-    head: str
-    """`whisper` or `salmonn`."""
+    heads: tuple[str, ...]
+    """`whisper`, `salmonn`."""
     modes: tuple[str, ...]
     """`offline`, `live`."""
     config: Path | None = None
+    """The server's file."""
+    preset: str | None = None
+    """In place of the one that the file names."""
+    parts: PartsConfig = field(default_factory=PartsConfig)
+    """In place of those that the file names."""
     language: str | None = None
     fast: bool = False
+    max_tokens: int = 200
+    """The longest answer of a language model, offline."""
+
+    def column(self, mode: str, head: str) -> str:
+        """Return what the answers are called: by their head where there are two."""
+        return mode if len(self.heads) == 1 else f"{mode} {head}"
 
 
 @contextmanager
@@ -50,37 +66,109 @@ def answerers(choice: Choice) -> Iterator[list[Answerer]]:
     Raises:
         EngineError: If a weight is missing, or the model takes no questions.
     """
-    config = live.engine_config(choice.config)
-    found: list[Answerer] = []
     with ExitStack() as stack:
-        if "offline" in choice.modes and choice.head == SALMONN:
-            engine = api.load(config)
-            stack.callback(engine.close)
-            found.append(EngineAnswers(engine, model_of(engine.info)))
-        elif "offline" in choice.modes:
+        config = stack.enter_context(_declared(engine_config(choice)))
+        found: list[Answerer] = []
+        for mode in choice.modes:
+            for head in choice.heads:
+                column = choice.column(mode, head)
+                if mode == "live":
+                    found.append(_live(choice, head, config, column))
+                elif head == SALMONN:
+                    engine = api.load(config)
+                    stack.callback(engine.close)
+                    model, most = model_of(engine.info), choice.max_tokens
+                    found.append(
+                        EngineAnswers(engine, model, max_tokens=most, mode=column)
+                    )
+                else:
+                    whole = _whisper(choice, config, column)
+                    stack.callback(whole.close)
+                    found.append(whole)
+        # Its figures do not wait for a server.
+        yield sorted(found, key=lambda answerer: answerer.mode.startswith("live"))
 
-            def load() -> WholeClips:
-                from engine.local import LocalEngine
 
-                return LocalEngine.load(config)
+def engine_config(choice: Choice) -> EngineConfig:
+    """Return the configuration of the model, with what a choice changes in it.
 
-            whole = TranscriberAnswers(load, language=choice.language)
-            stack.callback(whole.close)
-            found.append(whole)
-        if "live" in choice.modes:
-            flags = ["--language", choice.language] if choice.language else []
-            flags += ["--fast"] if choice.fast else []
-            served = Model(name=config.preset)
-            is_asked = choice.head == SALMONN
-            live_answers = LiveAnswers(
-                () if is_asked else LIVE_TASKS,
-                served,
-                config=choice.config,
-                flags=flags,
-                is_asked=is_asked,
-            )
-            found.append(live_answers)
-        yield found
+    Raises:
+        ValueError: If the file is not TOML, or that part of it is wrong.
+        OSError: If it cannot be read.
+    """
+    config = live.engine_config(choice.config)
+    named = {name: path for name, path in _parts(choice.parts) if path is not None}
+    table: dict[str, Any] = {"parts": replace(config.parts, **named)}
+    if choice.preset is not None:
+        table["preset"] = choice.preset
+    return replace(config, **table)
+
+
+@contextmanager
+def _declared(config: EngineConfig) -> Iterator[EngineConfig]:
+    """Yield a configuration whose weights say what they can be asked.
+
+    A checkpoint as training leaves it says nothing; to be measured, a copy of it is
+    asked everything.
+    """
+    path = config.parts.ckpt
+    if path is None or config.preset not in PRESETS:
+        yield config
+        return
+    # Here, not above: a wrong command line must not wait for torch.
+    from engine import checkpoint
+
+    trained = checkpoint.read(path)
+    if trained.skills is not None:
+        yield config
+        return
+    with tempfile.TemporaryDirectory(prefix="salmonn-eval-") as folder:
+        copy = Path(folder) / f"{path.stem}{checkpoint.SUFFIX}"
+        checkpoint.write(replace(trained, skills=ANYTHING), copy)
+        yield replace(config, parts=replace(config.parts, ckpt=copy))
+
+
+def _whisper(choice: Choice, config: EngineConfig, column: str) -> TranscriberAnswers:
+    def load() -> WholeClips:
+        from engine.local import LocalEngine
+
+        # Of the parts, only the encoder and decoder are needed.
+        parts = replace(config.parts, ckpt=None)
+        return LocalEngine.load(replace(config, parts=parts))
+
+    return TranscriberAnswers(load, language=choice.language, mode=column)
+
+
+def _live(choice: Choice, head: str, config: EngineConfig, column: str) -> LiveAnswers:
+    flags = ["--language", choice.language] if choice.language else []
+    flags += ["--fast"] if choice.fast else []
+    server = ["--preset", config.preset]
+    for name, path in _parts(config.parts):
+        server += [f"--{name}", str(path)] if path else []
+    is_asked = head == SALMONN
+    return LiveAnswers(
+        _from_transcript(config) if is_asked else LIVE_TASKS,
+        Model(name=config.preset),
+        config=choice.config,
+        flags=flags,
+        server_flags=server,
+        is_asked=is_asked,
+        mode=column,
+    )
+
+
+def _from_transcript(config: EngineConfig) -> tuple[str, ...]:
+    """Return the tasks that a server answers from what was heard as text."""
+    if config.parts.ckpt is None:
+        return ()
+    from engine import checkpoint
+
+    skills = checkpoint.read(config.parts.ckpt).skills
+    return skills.from_transcript if skills else ()
+
+
+def _parts(parts: PartsConfig) -> list[tuple[str, Path | None]]:
+    return [(part.name, getattr(parts, part.name)) for part in fields(parts)]
 
 
 def ask_all(
@@ -106,7 +194,19 @@ def ask_all(
         answers[answerer.mode] = answerer.answer(questions, report)
     lines = []
     for place, clip in enumerate(clips):
-        told = {f"hypothesis_{mode}": texts[place] for mode, texts in answers.items()}
+        told = {f"{ANSWER}{mode}": texts[place] for mode, texts in answers.items()}
         line = {"path": clip.path, "reference": clip.facts.get("label")}
         lines.append(line | {"hypothesis": next(iter(told.values()))} | told)
     return lines
+
+
+def shown(line: Mapping[str, Any]) -> list[str]:
+    """Return a line of `ask_all` for people: who said what, where two answered."""
+    told = {
+        name.removeprefix(ANSWER): str(text)
+        for name, text in line.items()
+        if name.startswith(ANSWER)
+    }
+    if len(told) == 1:
+        return [f"{line['path']}: {text}" for text in told.values()]
+    return [f"{line['path']}, {mode}: {text}" for mode, text in told.items()]

@@ -98,6 +98,19 @@ def accuracy(labels: Labels) -> Metric:
     return Metric(name="accuracy", statistics=statistics, value=share)
 
 
+def named(labels: Labels) -> Metric:
+    """Return the share of answers that name the right label, whatever else they name.
+
+    For labels of which several may be right.
+    """
+
+    def statistics(references: References, answers: Sequence[str]) -> Statistics:
+        found = zip(references, map(labels.named, answers), strict=True)
+        return pairs([(float(bool(told & set(known))), 1.0) for known, told in found])
+
+    return Metric(name="named", statistics=statistics, value=share)
+
+
 def following(labels: Labels) -> Metric:
     """Return the share of answers that name any label: they follow the question."""
 

@@ -32,9 +32,14 @@ class LiveError(EngineError):
 
 @contextmanager
 def running_server(
-    *, config: Path | None = None, port: int = 0
+    *, config: Path | None = None, port: int = 0, flags: Sequence[str] = ()
 ) -> Iterator[tuple[str, int]]:
     """Run a server; yield its URL and its process id once it is ready.
+
+    Args:
+        config: Its file.
+        port: Where it listens; 0 takes a free one.
+        flags: Of `salmonn-serve`, as `--preset`.
 
     Raises:
         LiveError: If it ends before it is ready.
@@ -43,6 +48,7 @@ def running_server(
     command += ["--log-level", "warning"]  # the terminal is for progress and figures
     if config:
         command += ["--config", str(config)]
+    command += flags
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout, "stdout is a pipe"
     # Told to stop, we must not leave the server behind.

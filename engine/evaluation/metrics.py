@@ -8,7 +8,7 @@ models of others are in `engine.evaluation.captions`; those of labels in
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +51,7 @@ class Metric:
 
     name: str
     statistics: Callable[[References, Sequence[str]], Statistics]
-    """What the score is made of, of each clip, (n, k)."""
+    """What the score is made of, of each clip that it is about, (n, k)."""
     value: Value
     unit: str = ""
     higher_is_better: bool = True
@@ -78,8 +78,27 @@ def measure(metric: Metric, references: References, answers: Sequence[str]) -> S
         interval=interval(statistics, metric.value),
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
-        num_clips=len(answers),
+        num_clips=len(statistics),
     )
+
+
+def among(metric: Metric, chosen: Sequence[bool], name: str) -> Metric:
+    """Return the same score over some clips only.
+
+    Args:
+        metric: The score.
+        chosen: Of each clip, whether it counts.
+        name: Of the new score.
+    """
+
+    def statistics(references: References, answers: Sequence[str]) -> Statistics:
+        places = [place for place, is_chosen in enumerate(chosen) if is_chosen]
+        return metric.statistics(
+            [references[place] for place in places],
+            [answers[place] for place in places],
+        )
+
+    return replace(metric, name=name, statistics=statistics)
 
 
 def share(total: Statistics) -> float:

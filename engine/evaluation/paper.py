@@ -31,7 +31,8 @@ class Row:
     task: str
     """The paper's name of it."""
     level: int
-    """1 trained; 2 untrained, of language; 3 untrained, of speech and sound at once."""
+    """1 trained; 2 untrained, of language; 3 untrained, of speech and sound at once;
+    4 is ours, and not in the paper."""
     group: str
     """Of `engine.tasks.TEST_PROMPTS`."""
     test: str

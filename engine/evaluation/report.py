@@ -17,10 +17,12 @@ from engine.evaluation.paper import Figure
 from engine.evaluation.table import Result, Table
 
 NOTHING = "–"
+OWN = 4
 TITLES = {
     1: "Level 1: trained tasks",
     2: "Level 2: untrained tasks of language",
     3: "Level 3: untrained tasks of speech and sound",
+    4: "Ours: asked in several wordings",
 }
 COLOURS = {"offline": "#1f6f8b", "live": "#c8553d"}
 PAPER = "#888888"
@@ -61,8 +63,10 @@ def markdown(table: Table, *, notes: Sequence[str] = ()) -> str:
         lines += [f"**{table.model.doubt}.**", ""]
     lines += [*notes, ""] if notes else []
     modes = table.modes
-    heads = ["task", "set", "metric", *modes, "paper", "before activation", "reference"]
+    own = ["task", "set", "metric", "n", *modes]
+    papers = ["paper", "before activation", "reference"]
     for level, title in TITLES.items():
+        heads = own if level == OWN else [*own, *papers]
         results = [r for r in table.results if r.trial.row.level == level]
         if not results:
             continue
@@ -78,13 +82,16 @@ def _cells(result: Result, modes: Sequence[str]) -> Iterator[list[str]]:
     for metric in result.metrics:
         figure = result.figure(metric)
         scores = [by_mode[mode].scores.get(metric) for mode in modes]
-        yield [
+        counts = sorted({score.num_clips for score in scores if score})
+        cells = [
             trial.row.task,
             trial.set,
             metric,
+            ", ".join(map(str, counts)) or NOTHING,
             *(shown(score) for score in scores),
-            *_paper(figure, result),
         ]
+        is_own = trial.row.level == OWN
+        yield cells if is_own else [*cells, *_paper(figure, result)]
 
 
 def shown(score: Score | None) -> str:
@@ -113,22 +120,24 @@ def _paper(figure: Figure | None, result: Result) -> list[str]:
 
 def _footnotes(table: Table) -> list[str]:
     lines = [
-        "Brackets are 95 % intervals over clips (percentile bootstrap). The paper is",
+        "n is how many questions were asked, brackets are 95 % intervals over them",
+        "(percentile bootstrap). The paper is",
         "arXiv:2310.13289, its 13B model; `?` marks what is remembered, not read;",
         "a set in parentheses is the one that the paper's value is of.",
         "",
     ]
     rows = {(r.trial.row.task, r.trial.row.note) for r in table.results}
     lines += [f"- {task}: {note}" for task, note in sorted(rows) if note]
-    reasons = {
-        (name or "", cell.mode, result.trial.row.task, reason)
-        for result in table.results
-        for cell in result.cells
-        for name, reason in cell.missing.items()
-    }
-    for name, mode, task, reason in sorted(reasons):
-        what = f"{name} of {task}" if name else f"{task}, {mode}"
-        lines.append(f"- not computed: {what}: {reason}")
+    reasons: dict[str, list[str]] = {}  # what is missing, by why
+    for result in table.results:
+        for cell in result.cells:
+            for name, reason in cell.missing.items():
+                task = result.trial.row.task
+                what = f"{name} of {task}" if name else f"{task}, {cell.mode}"
+                reasons.setdefault(reason, []).append(what)
+    for reason, missing in sorted(reasons.items()):
+        listed = "; ".join(dict.fromkeys(missing))
+        lines.append(f"- not computed: {listed}: {reason}")
     return lines
 
 
@@ -186,7 +195,7 @@ def _bar(name: str, mode: str, score: Score, y: float, most: float) -> Iterator[
     def x(value: float) -> float:
         return LABEL_PX + PLOT_PX * value / most
 
-    colour = COLOURS.get(mode, "#444444")
+    colour = COLOURS.get(mode.partition(" ")[0], "#444444")
     label = escape(f"{name} {mode}")
     yield f'<text x="{LABEL_PX - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
     if bounds := score.interval:

@@ -79,6 +79,7 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         "sneezed",
     ),
     "rain": ("raining", "rainfall", "raindrop", "rains"),
+    "silence": ("silent", "nothing", "no sound", "quiet"),
     "rooster": ("cock crowing", "cockerel", "crowing"),
     "sea waves": ("ocean waves", "waves", "surf", "waves crashing", "sea", "ocean"),
     # instruments

@@ -10,6 +10,7 @@ from typing import Any
 from engine.evaluation.answerers import Answerer, Model
 from engine.evaluation.metrics import Score, UnavailableError, measure
 from engine.evaluation.paper import Figure
+from engine.evaluation.questions import Question
 from engine.evaluation.trials import Trial
 
 Begin = Callable[[str, int], Callable[[], None]]
@@ -80,25 +81,63 @@ def fill(
     Args:
         trials: What is asked.
         answerers: Who answers, side by side.
-        begin: Told of every trial, for a bar of progress.
+        begin: Told of every answerer, for a bar of progress.
 
     Raises:
         EngineError: If a model or a recording fails.
     """
+    results = [Result(trial, []) for trial in trials]
+    for answerer in answerers:
+        for result, answers in zip(
+            results, _answers(trials, answerer, begin), strict=True
+        ):
+            result.cells.append(_cell(result.trial, answerer, answers))
+    return results
+
+
+def _answers(
+    trials: Sequence[Trial], answerer: Answerer, begin: Begin
+) -> list[list[str] | None]:
+    """Return the answers to each trial; None where it is not served.
+
+    All is asked at once, by clip: a server starts once, and a clip is heard once.
+    """
+    served = [all(map(answerer.serves, trial.questions)) for trial in trials]
+    places = [
+        (row, number)
+        for row, trial in enumerate(trials)
+        if served[row]
+        for number in range(len(trial.questions))
+    ]
+    places.sort(key=lambda place: _clip_of(trials[place[0]].questions[place[1]]))
+    questions = [trials[row].questions[number] for row, number in places]
+    report = begin(answerer.mode, len(questions))
+    answers = answerer.answer(questions, report) if questions else []
+    found = dict(zip(places, answers, strict=True))
     return [
-        Result(trial, [_cell(trial, answerer, begin) for answerer in answerers])
-        for trial in trials
+        [found[row, number] for number in range(len(trial.questions))]
+        if served[row]
+        else None
+        for row, trial in enumerate(trials)
     ]
 
 
-def _cell(trial: Trial, answerer: Answerer, begin: Begin) -> Cell:
+def _clip_of(question: Question) -> tuple[str, float, str, bool]:
+    clip = question.clip
+    return (
+        str(clip.file),
+        clip.start_s or 0.0,
+        question.read,
+        question.from_transcript,
+    )
+
+
+def _cell(trial: Trial, answerer: Answerer, answers: list[str] | None) -> Cell:
     cell = Cell(answerer.mode)
-    if not all(answerer.serves(question) for question in trial.questions):
+    if answers is None:
         cell.missing[""] = f"{answerer.model.name} does not serve this {answerer.mode}"
         return cell
-    name = f"{trial.row.task} {trial.set} {answerer.mode}"
-    report = begin(name, len(trial.questions))
-    cell.answers = answerer.answer(trial.questions, report)
+    cell.answers = answers
     for metric in trial.metrics:
         try:
             score = measure(metric, trial.references, cell.answers)

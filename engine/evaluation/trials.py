@@ -4,34 +4,23 @@ What is known of a clip (docs/data.md) decides what can be asked about it.  Know
 model, and of metrics only which ones a task has.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from engine.data.examples import GENDERS
 from engine.data.manifest import Clip
-from engine.data.phones import phones_of
-from engine.evaluation import captions, labels, metrics, rates
+from engine.evaluation import captions, facts, labels, metrics, rates
+from engine.evaluation.asked import some
 from engine.evaluation.metrics import Metric
-from engine.evaluation.paper import ROWS, Figure, Row
+from engine.evaluation.ours import OURS
+from engine.evaluation.paper import ROWS, Row
+from engine.evaluation.questions import Question
 from engine.tasks import SLOT, TEST_PROMPTS, fill, find
 from engine.wordings import WORDINGS
 
-Facts = Mapping[str, Any]
 STORY_WORDS: Final = 30  # a shorter answer is no story
 UNSPACED: Final = {"ja", "zh"}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked about a clip, and what would be right."""
-
-    clip: Clip
-    prompt: str
-    task: str | None
-    """The name by which engines know the task, if they do."""
-    references: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +44,7 @@ class Trial:
         return self.set == self.row.test
 
 
-def _ours(task: str, group: str, metric: str, note: str) -> Row:
-    figure = Figure(metric=metric, without=None, activated=None)
-    return Row(task=task, level=1, group=group, test="", figures=(figure,), note=note)
-
-
-TO_ENGLISH: Final = _ours("X2En", "", "BLEU4", "ours: into English")
-SOUNDS: Final = _ours("Sound", "", "accuracy", "ours: which sound it is")
-INSTRUMENTS: Final = _ours("Instr", "", "accuracy", "ours: which instrument")
-PROMPTS: Final = {
-    TO_ENGLISH.task: find("translate:en").prompt,
-    SOUNDS.task: "What is the sound in this recording? Answer in a few words.",
-    INSTRUMENTS.task: "Which musical instrument is playing? Answer in a few words.",
-    "GR": WORDINGS["gender_recognition"][0],
-}
+PROMPTS: Final = {"GR": WORDINGS["gender_recognition"][0]}
 """Prompts of rows that the original has no test prompt for."""
 TASKS: Final = {
     "asr": "transcribe",
@@ -80,36 +56,62 @@ TASKS: Final = {
 """Names by which engines know groups; others are asked in words."""
 
 
+PAPER, OWN = "paper", "ours"
+"""What names all rows of the paper, and all that it has not."""
+
+
 def trials(
-    clips: Sequence[Clip], *, tasks: Iterable[str] = (), every: Sequence[Clip] = ()
+    clips: Sequence[Clip],
+    *,
+    tasks: Iterable[str] = (),
+    every: Sequence[Clip] = (),
+    most: int | None = None,
 ) -> list[Trial]:
-    """Return what can be asked about clips, in the paper's order.
+    """Return what can be asked about clips, in the paper's order, then in ours.
 
     Args:
         clips: What is asked about.
-        tasks: The paper's names of tasks to keep; none means all.
+        tasks: Names of tasks to keep, or `PAPER` or `OWN`; none means all.
         every: All clips that there are: their labels are the ones to tell apart.
+        most: The most questions of a trial, drawn with the same luck each time.
     """
     wanted = {task.lower() for task in tasks}
-    rows: dict[str, Row] = {}
-    for row in (*ROWS, TO_ENGLISH, SOUNDS, INSTRUMENTS):
-        rows.setdefault(row.task, row)
     found: list[Trial] = []
+    rows: dict[str, Row] = {}
+    for row in ROWS:
+        rows.setdefault(row.task, row)
     for task, row in rows.items():
-        if wanted and task.lower() not in wanted:
+        if wanted and not wanted & {task.lower(), PAPER}:
             continue
-        by_set: dict[str, list[Question]] = {}
-        for clip in clips:
-            for question in _questions(row, clip):
-                by_set.setdefault(_set_of(row, clip), []).append(question)
-        for name, questions in sorted(by_set.items()):
+        asked = ((_set_of(row, c), q) for c in clips for q in _questions(row, c))
+        for name, questions in _by_set(asked, most):
             exact = next((r for r in ROWS if (r.task, r.test) == (task, name)), row)
             scores = _metrics(row, questions, every or clips)
-            trial = Trial(
-                row=exact, set=name, questions=tuple(questions), metrics=tuple(scores)
-            )
-            found.append(trial)
+            found.append(_trial(exact, name, questions, scores))
+    for own in OURS:
+        if wanted and not wanted & {own.row.task.lower(), OWN}:
+            continue
+        for name, questions in _by_set(own.questions(clips), most):
+            scores = own.metrics(questions, every or clips)
+            found.append(_trial(own.row, name, questions, scores))
     return found
+
+
+def _trial(
+    row: Row, name: str, questions: Sequence[Question], scores: Sequence[Metric]
+) -> Trial:
+    return Trial(row=row, set=name, questions=tuple(questions), metrics=tuple(scores))
+
+
+def _by_set(
+    asked: Iterable[tuple[str, Question]], most: int | None
+) -> Iterator[tuple[str, list[Question]]]:
+    """Yield the questions of each set, so many of them."""
+    found: dict[str, list[Question]] = {}
+    for name, question in asked:
+        found.setdefault(name, []).append(question)
+    for name, questions in sorted(found.items()):
+        yield name, some(questions, most or len(questions))
 
 
 def _set_of(row: Row, clip: Clip) -> str:
@@ -121,12 +123,12 @@ def _set_of(row: Row, clip: Clip) -> str:
 
 def _questions(row: Row, clip: Clip) -> Iterator[Question]:
     if row.task == "SF":
-        for slot, value in _slots(clip.facts):
-            prompt = fill(TEST_PROMPTS[row.group], slot)
+        for slot, value in facts.slots(clip.facts):
+            prompt = fill(TEST_PROMPTS[row.group], facts.said(slot))
             yield Question(clip, prompt, None, (value,))
         return
     if references := tuple(r for r in _REFERENCES[row.task](clip.facts) if r.strip()):
-        task = "translate:en" if row is TO_ENGLISH else TASKS.get(row.group)
+        task = TASKS.get(row.group)
         prompt = PROMPTS.get(row.task) or TEST_PROMPTS[row.group]
         if row.task == "ASR":
             prompt = find("transcribe", clip.facts.get("lang")).prompt
@@ -134,72 +136,22 @@ def _questions(row: Row, clip: Clip) -> Iterator[Question]:
         yield Question(clip, prompt, task, references)
 
 
-def _listed(*keys: str) -> Callable[[Facts], Sequence[str]]:
-    """Return what stands under the first key that is there, as a list."""
-
-    def references(facts: Facts) -> Sequence[str]:
-        value = next((facts[key] for key in keys if facts.get(key)), ())
-        return (value,) if isinstance(value, str) else tuple(map(str, value))
-
-    return references
-
-
-def _label_of(kind: str) -> Callable[[Facts], Sequence[str]]:
-    """Return the label of clips whose task is of this kind."""
-
-    def references(facts: Facts) -> Sequence[str]:
-        is_it = kind in str(facts.get("task", "")).split(",")
-        label = facts.get("label")
-        return (label,) if is_it and isinstance(label, str) else ()
-
-    return references
-
-
-def _english_phones(facts: Facts) -> Sequence[str]:
-    if "phones" in facts:
-        return (str(facts["phones"]),)
-    text = facts.get("text") if facts.get("lang") == "en" else None
-    found = phones_of(str(text)) if text else None
-    return (found,) if found else ()
-
-
-def _gender(facts: Facts) -> Sequence[str]:
-    gender = GENDERS.get(str(facts.get("gender")))
-    return (gender,) if gender else ()
-
-
-def _same_speaker(facts: Facts) -> Sequence[str]:
-    same = facts.get("same_speaker")
-    return () if same is None else ("yes" if same else "no",)
-
-
-def _slots(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Yield the slots of an order, named as one would say them."""
-    label = facts.get("label")
-    slots = label.get("slots", {}) if isinstance(label, Mapping) else {}
-    for name, value in slots.items():
-        yield re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name)).lower(), str(value).strip()
-
-
-_REFERENCES: Final[dict[str, Callable[[Facts], Sequence[str]]]] = {
-    "ASR": _listed("text"),
-    "En2Zh": _listed("translation_zh"),
-    "AAC": _listed("captions"),
-    "PR": _english_phones,
-    "ER": _label_of("emotion"),
-    "MC": _listed("music_captions"),
-    "OSR": _listed("texts"),
-    "SV": _same_speaker,
-    "GR": _gender,
-    "En2De": _listed("translation_de"),
-    "En2Ja": _listed("translation_ja"),
-    "KE": _listed("keywords"),
-    "SQQA": _listed("spoken_answers"),
-    "Story": _listed("captions"),
-    "SAC": _listed("reasoned_answers"),
-    "X2En": _listed("translation_en"),
-    "Sound": _label_of("sound-event"),
-    "Instr": _label_of("instrument"),
+_REFERENCES: Final[dict[str, Callable[[facts.Facts], Sequence[str]]]] = {
+    "ASR": facts.listed("text"),
+    "En2Zh": facts.listed("translation_zh"),
+    "AAC": facts.listed("captions"),
+    "PR": facts.english_phones,
+    "ER": facts.label_of("emotion"),
+    "MC": facts.listed("music_captions"),
+    "OSR": facts.listed("texts"),
+    "SV": facts.same_speaker,
+    "GR": facts.gender,
+    "En2De": facts.listed("translation_de"),
+    "En2Ja": facts.listed("translation_ja"),
+    "KE": facts.listed("keywords"),
+    "SQQA": facts.listed("spoken_answers"),
+    "Story": facts.listed("captions"),
+    "SAC": facts.listed("reasoned_answers"),
 }
 
 
@@ -229,18 +181,15 @@ def _metrics(
 
 
 _RATES: Final = (rates.word_error_rate, rates.character_error_rate)
-_LABELLED: Final[dict[str, Callable[[Facts], Sequence[str]]]] = {
+_LABELLED: Final[dict[str, Callable[[facts.Facts], Sequence[str]]]] = {
     "ER": _REFERENCES["ER"],
     "SV": lambda _: ("yes", "no"),
     "GR": lambda _: tuple(GENDERS.values()),
-    "Sound": _REFERENCES["Sound"],
-    "Instr": _REFERENCES["Instr"],
 }
 _FIXED: Final[dict[str, Callable[[], Sequence[Metric]]]] = {
     "En2Zh": lambda: (metrics.bleu("zh"), metrics.chrf()),
     "En2De": lambda: (metrics.bleu("13a"), metrics.chrf()),
     "En2Ja": lambda: (metrics.bleu("ja-mecab"), metrics.chrf()),
-    "X2En": lambda: (metrics.bleu("13a"), metrics.chrf()),
     "AAC": lambda: tuple(captions.caption_metric(name) for name in captions.NAMES),
     "PR": lambda: (rates.phone_error_rate(),),
     "MC": lambda: (metrics.bleu("13a"), metrics.rouge_l()),

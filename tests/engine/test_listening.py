@@ -176,6 +176,23 @@ def test_a_task_may_be_answered_from_the_transcript(tiny_whisper, noise):
     assert (audio.source, audio.mode) == (Source.AUDIO, Mode.STREAMING)
 
 
+def test_a_text_that_is_read_is_answered_as_a_transcript_of_its_words(
+    tiny_whisper, noise, believed
+):
+    engine = engine_of(tiny_whisper, attentive_head("llama", beats=None))
+    utterance = engine.open(UtteranceOptions())
+    utterance.push(noise.numpy())
+    (final,) = utterance.final()
+    prompt = Prompt(task="translate:zh", max_tokens=9)
+    heard, read = utterance.ask(prompt), engine.read(final.text, prompt)
+    finish(engine, heard)
+    finish(engine, read)
+    assert read.source is Source.TRANSCRIPT
+    assert read.text == heard.text
+    with pytest.raises(UnsupportedError):
+        engine.read(final.text, Prompt(task="translate:fr"))
+
+
 def test_an_answer_from_the_transcript_depends_on_its_words_alone(
     tiny_whisper, noise, believed
 ):

@@ -48,3 +48,12 @@ def test_a_line_that_is_no_clip_is_named(tmp_path, line):
     path.write_text(line, encoding="utf-8")
     with pytest.raises(ManifestError, match=r"manifest\.jsonl:1 is not a clip"):
         read_manifest(path)
+
+
+def test_the_clips_of_several_manifests_follow_each_other(manifest, tmp_path):
+    other = tmp_path / "made" / "other.jsonl"
+    other.parent.mkdir()
+    other.write_text('{"path": "a.ogg", "duration_s": 1, "set": "made"}')
+    clips = read_manifest(manifest, other)
+    assert (len(clips), clips[-1].file) == (11, other.parent / "a.ogg")
+    assert len(read_manifest(manifest, other, sets=("made",))) == 1

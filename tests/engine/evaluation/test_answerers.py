@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.api import Hypothesis, Mode
+from engine.api import Hypothesis, Mode, Word
 from engine.data.manifest import Clip
 from engine.errors import EngineError
 from engine.evaluation import live
@@ -15,8 +15,8 @@ from engine.evaluation.answerers import (
     TranscriberAnswers,
     model_of,
 )
-from engine.evaluation.trials import Question
-from tests.fakes.engine import FULL_SCALE, ScriptedEngine, speak
+from engine.evaluation.questions import Question
+from tests.fakes.engine import FULL_SCALE, ScriptedEngine, ScriptedReply, speak
 
 
 def clip_of(folder, *words, name="a.wav", **facts):
@@ -61,6 +61,50 @@ def test_an_engine_that_answers_nothing_is_refused():
     )
     with pytest.raises(EngineError, match="deaf answers no free questions"):
         EngineAnswers(engine, model_of(engine.info))
+
+
+class Reader(ScriptedEngine):
+    """Answers about texts, too: repeats the question and the text."""
+
+    def read(self, text, prompt):
+        words = [Word(text=word, start=0, end=0) for word in text.split()]
+        return ScriptedReply(self, prompt, words)
+
+
+def test_a_text_is_asked_about_in_place_of_a_clip(tmp_path):
+    engine = Reader()
+    answerer = EngineAnswers(engine, model_of(engine.info))
+    absent = Clip("none.wav", tmp_path / "none.wav", 1.0, {})
+    written = Question(absent, "In French:", None, (), read="A zebra.")
+    assert answerer.serves(written)
+    assert answerer.answer([written], nothing) == ["In French: A zebra."]
+    assert engine.num_replies == engine.num_open == 0
+
+
+def test_what_was_heard_as_text_is_asked_about(tmp_path):
+    engine = Reader()
+    answerer = EngineAnswers(engine, model_of(engine.info))
+    clip = clip_of(tmp_path, 7, 9)
+    heard = Question(clip, "Translate:", "translate:zh", (), from_transcript=True)
+    assert answerer.answer([heard], nothing) == ["Translate: 7 9"]
+
+
+def test_an_engine_that_reads_nothing_serves_no_texts(tmp_path):
+    engine = ScriptedEngine()
+    answerer = EngineAnswers(engine, model_of(engine.info))
+    clip = clip_of(tmp_path, 7)
+    assert not answerer.serves(Question(clip, "In French:", None, (), read="A zebra."))
+    assert not answerer.serves(Question(clip, "?", None, (), from_transcript=True))
+
+
+def test_questions_about_one_clip_share_it_and_are_answered_together(tmp_path):
+    engine = ScriptedEngine()
+    answerer = EngineAnswers(engine, model_of(engine.info))
+    one, other = clip_of(tmp_path, 7), clip_of(tmp_path, 5, name="b.wav")
+    asked = [question(one, "Who?"), question(one, "Is it?"), question(other, "Who?")]
+    assert answerer.answer(asked, nothing) == ["Who? 7", "Is it? 7", "Who? 5"]
+    assert engine.num_pushes == 2
+    assert engine.batches[0] == 3
 
 
 class CountedSamples:
@@ -108,7 +152,7 @@ def test_a_transcriber_hears_its_tasks_and_is_loaded_when_it_is_needed(tmp_path)
     assert loaded[0].is_closed
 
 
-def no_server(config):
+def no_server(config, flags):
     return nullcontext(("ws://here", 1))
 
 
@@ -132,6 +176,31 @@ def test_parts_and_pairs_reach_a_server_as_files_of_their_own(tmp_path, monkeypa
     assert answerer.serves(asked[0])
     assert not answerer.serves(question(whole))
     assert answerer.answer(asked, nothing) == ["9600", "3200", "16000"]
+
+
+def test_a_server_translates_its_own_transcript_by_name(tmp_path, monkeypatch):
+    flags_of = []
+
+    def hear(url, files, *flags, report):
+        flags_of.append(flags)
+        final, answer = (
+            {"type": "final", "text": "早"},
+            {"type": "answer", "text": "晚"},
+        )
+        return [[final, answer] for _ in files]
+
+    monkeypatch.setattr(live, "running_server", no_server)
+    monkeypatch.setattr(live, "hear", hear)
+    clip = clip_of(tmp_path, 1)
+    answerer = LiveAnswers(("translate:zh",), Model(name="mini"), is_asked=True)
+    by_ear = Question(clip, "Into Chinese?", "translate:zh", ())
+    by_text = Question(clip, "Chinese:", "translate:zh", (), from_transcript=True)
+    assert answerer.serves(by_text)
+    assert answerer.answer([by_ear, by_text], nothing) == ["晚", "早"]
+    assert flags_of == [("--ask", "Into Chinese?"), ("--task", "translate:zh")]
+    assert not answerer.serves(Question(clip, "?", "translate:fr", (), read="Go."))
+    untaught = LiveAnswers((), Model(name="mini"), is_asked=True)
+    assert not untaught.serves(by_text)
 
 
 def test_a_server_is_asked_each_question_about_its_clips(tmp_path, monkeypatch):

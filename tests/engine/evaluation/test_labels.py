@@ -7,6 +7,7 @@ from engine.evaluation.labels import (
     following,
     following_freely,
     keywords,
+    named,
 )
 from engine.evaluation.metrics import measure
 
@@ -64,6 +65,13 @@ def test_accuracy_is_the_share_of_right_answers():
     answers = ["rain", "rain", "I hear someone talking.", "a cock crowing"]
     assert measure(accuracy(SOUNDS), references, answers).value == 0.5
     assert measure(following(SOUNDS), references, answers).value == 0.75
+
+
+def test_a_label_is_named_whatever_else_is():
+    answers = ["rain and a rooster", "rooster", ""]
+    assert measure(named(SOUNDS), [("rain",)] * 3, answers).value == pytest.approx(
+        1 / 3
+    )
 
 
 def test_an_answer_that_repeats_the_speech_does_not_follow():

@@ -4,10 +4,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from engine import api
+from engine import api, local
 from engine.evaluation import live
 from engine.evaluation.__main__ import main
-from tests.engine.evaluation.test_answerers import clip_of
+from tests.engine.evaluation.test_answerers import CountedSamples, clip_of
 from tests.fakes.engine import ScriptedEngine
 
 SPOKEN = (
@@ -89,7 +89,7 @@ def server(monkeypatch):
     """A server that answers each question with the question, in capitals."""
 
     @contextmanager
-    def running_server(config):
+    def running_server(config, flags):
         yield "ws://here", 1
 
     def hear(url, files, *flags, report):
@@ -105,9 +105,17 @@ def test_a_free_question_is_put_to_a_server_beside_the_same_model_offline(
 ):
     arguments = ["--manifest", str(spoken), "--ask", "Who?", "--mode", "both"]
     assert main([*arguments, "--json", "-"]) == 0
-    clip, _ = json.loads(capsys.readouterr().out)["clips"]
+    told = capsys.readouterr()
+    clip, _ = json.loads(told.out)["clips"]
     assert clip["hypothesis_offline"] == "Who? 7 9"
     assert clip["hypothesis_live"] == "WHO?"
+    lines = told.err.splitlines()
+    assert lines[:2] == ["a.wav, offline: Who? 7 9", "a.wav, live: WHO?"]
+
+
+def test_one_answer_needs_no_name(spoken, capsys):
+    assert main(["--manifest", str(spoken), "--ask", "Who?"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "a.wav: Who? 7 9"
 
 
 def test_a_language_model_transcribes_when_it_is_asked_to(spoken, tmp_path):
@@ -148,10 +156,42 @@ def test_one_row_of_the_table_can_be_had_alone(spoken, tmp_path):
     assert [row["task"] for row in json.loads(out.read_text())["rows"]] == ["Sound"]
 
 
+def test_a_table_has_so_many_questions_of_each_row(spoken, tmp_path):
+    clips = [
+        clip_of(tmp_path, 5, name=f"{n}.wav", label="rain", task="sound-event")
+        for n in range(4)
+    ]
+    lines = [{"path": c.path, "duration_s": c.duration_s, **c.facts} for c in clips]
+    other = tmp_path / "other.jsonl"
+    other.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    out = tmp_path / "all.json"
+    flags = ["--table", "--head", "salmonn", "--mode", "offline", "--limit", "2"]
+    flags += ["--row", "ASR", "--row", "Sound", "--json", str(out)]
+    assert main(["--manifest", str(spoken), "--manifest", str(other), *flags]) == 0
+    rows = json.loads(out.read_text("utf-8"))["rows"]
+    assert {row["task"]: len(row["clips"]) for row in rows} == {"ASR": 1, "Sound": 2}
+
+
 def test_clips_of_which_nothing_is_known_have_no_table(manifest, capsys):
     manifest.write_text('{"path": "jfk.ogg", "duration_s": 1}', encoding="utf-8")
     assert main(["--manifest", str(manifest), "--table"]) == 1
     assert "nothing is known" in capsys.readouterr().err
+
+
+@pytest.fixture
+def heard_whole(monkeypatch):
+    """Whisper's decoder, which counts samples."""
+    monkeypatch.setattr(local.LocalEngine, "load", lambda config: CountedSamples())
+
+
+def test_two_heads_stand_side_by_side(spoken, heard_whole, tmp_path, capsys):
+    out = tmp_path / "all.json"
+    flags = ["--table", "--head", "both", "--mode", "offline", "--json", str(out)]
+    assert main(["--manifest", str(spoken), "--row", "ASR", *flags]) == 0
+    (row,) = json.loads(out.read_text("utf-8"))["rows"]
+    assert row["clips"][0]["offline salmonn"].endswith("7 9")
+    assert row["clips"][0]["offline whisper"] == "transcribe 9600"
+    assert "offline whisper" in capsys.readouterr().out
 
 
 @pytest.mark.end_to_end

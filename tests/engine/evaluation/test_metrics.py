@@ -177,3 +177,9 @@ def test_one_clip_has_no_interval():
     score = measure(rates.word_error_rate(), of_one(["one two"]), ["one"])
     assert score.interval is None
     assert score.num_clips == 1
+
+
+def test_a_score_over_some_clips_counts_only_those():
+    some = metrics.among(metrics.diversity(), [True, False, True], "diversity of some")
+    score = measure(some, [("",)] * 3, ["a b c", "a", "a"])
+    assert (score.metric, score.value, score.num_clips) == ("diversity of some", 2.0, 2)

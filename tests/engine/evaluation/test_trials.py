@@ -67,8 +67,8 @@ def test_every_row_of_the_paper_can_be_asked():
     )
     emotion = clip(label="sad", task="emotion,gender")
     slots = clip(label={"intent": "order", "slots": {"coffeeDrink": "latte"}})
-    found = trials([everything, emotion, slots])
-    assert {t.row.task for t in found} >= {row.task for row in ROWS}
+    found = trials([everything, emotion, slots], tasks=["paper"])
+    assert {t.row.task for t in found} == {row.task for row in ROWS}
     for trial in found:
         assert all(SLOT not in question.prompt for question in trial.questions)
         assert trial.metrics
@@ -106,7 +106,7 @@ def test_other_languages_are_scored_apart_without_spaces_by_characters():
 
 def test_a_slot_is_asked_by_its_name():
     order = clip(label={"intent": "orderDrink", "slots": {"coffeeDrink": " latte"}})
-    (trial,) = trials([order])
+    (trial,) = trials([order], tasks=["SF"])
     (question,) = trial.questions
     assert question.prompt == "According to the speech, what is the coffee drink?"
     assert question.references == ("latte",)
@@ -117,7 +117,7 @@ def test_labels_of_clips_that_are_not_asked_about_are_still_told_apart():
         clip(f"{n}.wav", set="esc", label=label, task="sound-event")
         for n, label in enumerate(["rain", "rooster"])
     ]
-    (trial,) = trials(sounds[:1], every=sounds)
+    (trial,) = trials(sounds[:1], tasks=["Sound"], every=sounds)
     accuracy = trial.metrics[0]
     assert measure(accuracy, trial.references, ["rain, or a rooster"]).value == 0
     assert measure(accuracy, trial.references, ["rain"]).value == 1
@@ -126,6 +126,21 @@ def test_labels_of_clips_that_are_not_asked_about_are_still_told_apart():
 def test_only_the_rows_that_are_wanted_are_asked():
     known = clip(text="go", lang="en", gender="f")
     assert [t.row.task for t in trials([known], tasks=["gr"])] == ["GR"]
+
+
+def test_our_rows_and_the_papers_can_be_had_apart():
+    known = clip(text="go", lang="en", gender="f")
+    assert {t.row.level for t in trials([known], tasks=["ours"])} == {4}
+    assert 4 not in {t.row.level for t in trials([known], tasks=["Paper"])}
+
+
+def test_so_many_questions_of_each_row_are_drawn_the_same_each_time():
+    clips = [clip(f"{n}.wav", set=f"s{n % 2}", text="go") for n in range(20)]
+    first, again = (trials(clips, tasks=["ASR"], most=3) for _ in range(2))
+    assert [len(t.questions) for t in first] == [3, 3]
+    assert [t.questions for t in first] == [t.questions for t in again]
+    (all_of_one, _) = trials(clips, tasks=["ASR"], most=11)
+    assert len(all_of_one.questions) == 10
 
 
 def test_clips_of_which_nothing_is_known_ask_nothing():
