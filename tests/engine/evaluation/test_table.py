@@ -45,12 +45,12 @@ OFFLINE = {"1.wav": "go to sleep", "2.wav": "wake up", "3.wav": "Rain | wind"}
 LIVE = {"1.wav": "go", "2.wav": "wake up"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def begun():
     return []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")  # METEOR is a program of its own, which takes a while
 def table(begun):
     answerers = [Scripted("offline", OFFLINE), Scripted("live", LIVE)]
 
