@@ -6,59 +6,37 @@ Every tensor goes through unchanged.  Where it is read and written, `engine.chec
 knows.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from engine import checkpoint
 from engine.errors import UnsupportedError, WeightsError
 from engine.skills import Skills
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What a user says of weights that do not say it themselves."""
-
-    tasks: tuple[str, ...] = ()
-    questions: bool = False
-    languages: tuple[str, ...] = ()
-    """Codes of the spoken languages; none means all."""
-    from_transcript: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self != Trained()
-
-    def skills(self) -> Skills:
-        """Return the same as weights have it.
-
-        Raises:
-            WeightsError: If there is no such task, or not of texts.
-        """
-        try:
-            return Skills(
-                tasks=self.tasks,
-                questions=self.questions,
-                languages=self.languages or None,
-                from_transcript=self.from_transcript,
-            )
-        except (UnsupportedError, ValueError) as exc:
-            raise WeightsError(str(exc)) from exc
-
-
-def convert(source: Path, target: Path, trained: Trained) -> str:
+def convert(source: Path, target: Path, told: Mapping[str, Any]) -> str:
     """Write a checkpoint in the layout that the target's suffix names.
+
+    Args:
+        source: A checkpoint.
+        target: A file that is not there yet.
+        told: Fields of `Skills` that a user says; others stay what the source says.
 
     Returns:
         A sentence on what was written.
 
     Raises:
         WeightsError: If it cannot be read, has no official layout, or the layout
-            cannot say what was trained; if the target exists.
+            cannot say what was trained; if there is no such task, or not of texts;
+            if the target exists.
     """
     found = checkpoint.read(source)
-    if trained:
-        found = replace(found, skills=trained.skills())
+    if told:
+        found = replace(found, skills=_told(found.skills or Skills(), told))
     is_ours = target.suffix == checkpoint.SUFFIX
-    if trained and not is_ours:
+    if told and not is_ours:
         raise WeightsError(
             f"{target}: the official layout does not say what was trained; expected "
             f"a file named {checkpoint.SUFFIX}"
@@ -71,8 +49,14 @@ def convert(source: Path, target: Path, trained: Trained) -> str:
     return f"{target}: {len(found.tensors)} tensors, {size:.1f} MB; {said}"
 
 
+def _told(known: Skills, told: Mapping[str, Any]) -> Skills:
+    try:
+        return replace(known, **told)
+    except (UnsupportedError, ValueError) as exc:
+        raise WeightsError(str(exc)) from exc
+
+
 def _said(skills: Skills | None) -> str:
     if skills is None:
         return "it does not say what it was trained for"
-    known = [*skills.names, *(["free questions"] if skills.questions else [])]
-    return f"trained for {', '.join(known) or 'nothing'}"
+    return f"trained for {skills.description}"

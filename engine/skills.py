@@ -12,6 +12,7 @@ Source:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final
 
 from engine import tasks
@@ -83,6 +84,47 @@ class Skills:
         """
         lists = {name: tuple(v) for name, v in table.items() if isinstance(v, list)}
         return cls(**{**table, **lists})
+
+    def __or__(self, other: "Skills") -> "Skills":
+        """Return the skills of weights that were taught this, and then more.
+
+        What either was taught to answer from the audio is answered from it.
+        """
+        trained = tuple(dict.fromkeys((*self.tasks, *other.tasks)))
+        heard = {
+            task
+            for skills in (self, other)
+            for task in skills.tasks
+            if task not in skills.from_transcript
+        }
+        both = {
+            name: tuple(
+                task
+                for task in dict.fromkeys((*getattr(self, name), *getattr(other, name)))
+                if task not in trained
+            )
+            for name in ("measured", "prompted", "undeclared")
+        }
+        known = [s.languages for s in (self, other) if s.languages is not None]
+        return Skills(
+            tasks=trained,
+            **both,
+            questions=self.questions or other.questions,
+            from_transcript=tuple(task for task in trained if task not in heard),
+            languages=tuple(sorted({*chain(*known)})) if known else None,
+            transcribes=tuple(dict.fromkeys((*self.transcribes, *other.transcribes))),
+        )
+
+    @property
+    def description(self) -> str:
+        """What can be asked, in a few words."""
+        named = [
+            f"{task} (of the transcript)" if task in self.from_transcript else task
+            for task in self.names
+        ]
+        asked = [*named, *(["free questions"] if self.questions else [])]
+        spoken = f"; speech in {', '.join(self.languages)}" if self.languages else ""
+        return (", ".join(asked) or "nothing") + spoken
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -195,6 +195,27 @@ def name_of(group: str) -> str:
     return _NAMES.get(group, usual)
 
 
+def name_asked(sentence: str, *, of_text: bool = False) -> str | None:
+    """Return the name that asks a sentence; None if the sentence is a free question.
+
+    Args:
+        sentence: As `find` has it, its open place filled in.
+        of_text: Whether it is about a text, as `find_written` has it.
+    """
+    for code in LANGUAGES:
+        name = f"translate:{code}"
+        if sentence == (find_written(name) if of_text else _translation(code).prompt):
+            return name
+    for group, prompt in TEST_PROMPTS.items():
+        before, slot, behind = prompt.partition(SLOT)
+        if of_text or prompt == SLOT:
+            continue
+        about = sentence.removeprefix(before).removesuffix(behind)
+        if f"{before}{about}{behind}" == sentence and bool(about.strip()) == bool(slot):
+            return f"{group}:{about}" if slot else name_of(group)
+    return None
+
+
 def is_among(name: str, names: Collection[str]) -> bool:
     """Return whether names have one; what ends in `:TEXT` may be about any text."""
     if name == "translate":

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -108,16 +109,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     # Here, not above: whoever resolves weights does without torch.
-    from engine.convert_checkpoint import Trained, convert
+    from engine.convert_checkpoint import convert
 
-    trained = Trained(
-        tasks=tuple(arguments.task),
-        questions=arguments.questions,
-        languages=tuple(arguments.speech),
-        from_transcript=tuple(arguments.from_transcript),
-    )
+    said = {
+        "tasks": arguments.task,
+        "languages": arguments.speech,
+        "from_transcript": arguments.from_transcript,
+    }
+    told: dict[str, Any] = {name: tuple(said[name]) for name in said if said[name]}
+    if arguments.questions is not None:
+        told["questions"] = arguments.questions
     source, target = arguments.convert
-    sys.stdout.write(convert(source, target, trained) + "\n")
+    sys.stdout.write(convert(source, target, told) + "\n")
     return 0
 
 
@@ -195,16 +198,21 @@ def _parser() -> argparse.ArgumentParser:
         help="write a SALMONN's checkpoint in the other layout: official .pth, or our "
         ".safetensors",
     )
-    told = parser.add_argument_group("what a converted checkpoint was trained for")
+    told = parser.add_argument_group(
+        "what a converted checkpoint was trained for",
+        "What is not said here stays what the file says.",
+    )
     for flag, what in (
         ("task", "NAME"),
         ("from-transcript", "NAME"),
         ("speech", "LANG"),
     ):
-        told.add_argument(
-            f"--{flag}", action="append", default=[], metavar=what, help=_TOLD[flag]
-        )
-    told.add_argument("--questions", action="store_true", help="free questions, too")
+        told.add_argument(f"--{flag}", action="append", metavar=what, help=_TOLD[flag])
+    told.add_argument(
+        "--questions",
+        action=argparse.BooleanOptionalAction,
+        help="whether it answers free questions",
+    )
     parser.add_argument(
         "--json", metavar="FILE", help="write the facts as JSON; - prints"
     )

@@ -36,6 +36,8 @@ class Example:
     """A group of `engine.wordings`."""
     question: str = ""
     """What the wording of the task leaves open."""
+    language: str = ""
+    """Code of the language that is spoken, as `en`; empty where nobody says."""
     start_s: float | None = None
     """Only where a part of the file is meant."""
     duration_s: float | None = None
@@ -57,6 +59,7 @@ def examples_of(clip: Clip, tasks: Iterable[str] = ()) -> list[Example]:
             text=text,
             task=task,
             question=question,
+            language=language_code(clip.facts),
             start_s=clip.start_s,
             duration_s=clip.duration_s,
             key=clip.path,
@@ -88,6 +91,11 @@ def _answers(facts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "emotion_recognition", "", str(facts["label"])
     for question, answer_ in facts.get("qa", ()):
         yield "QA", question, answer_
+
+
+def language_code(facts: Mapping[str, Any]) -> str:
+    """Return the code of the spoken language; empty if it is not known."""
+    return str(facts.get("lang") or "").partition("_")[0]  # en_GB is English, too
 
 
 def sentence(text: str) -> str:

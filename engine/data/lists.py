@@ -5,7 +5,8 @@
             `start_s` and `read`: a text that is asked about, in place of a path
 
 `task` names a group of `engine.wordings`, `Q` fills the open place of its prompt,
-`expand_wav` are recordings that are heard after the first.  Paths are relative to their
+`expand_wav` are recordings that are heard after the first, `lang` (ours) is what is
+spoken.  Paths are relative to their
 list.  A line that is no example is skipped and counted by what is wrong with it.  Opens
 no audio.
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.data.examples import Example
+from engine.data.examples import Example, language_code
 from engine.data.manifest import ManifestError, relative
 from engine.errors import EngineError
 from engine.tasks import TRAINED
@@ -123,6 +124,8 @@ def _entry(root: Path, example: Example) -> dict[str, Any]:
     entry["task"] = example.task
     if example.question:
         entry["Q"] = example.question
+    if example.language:
+        entry["lang"] = example.language
     if others:
         entry["expand_wav"] = [relative(path, root) for path in others]
     return entry
@@ -177,6 +180,7 @@ def _example(path: Path, entry: Mapping[str, Any], answered: bool) -> Example:
         text=answer.strip(),
         task=_group(entry.get("task", "asr")),
         question=question,
+        language=language_code(entry),
         start_s=_seconds(entry, "start_s"),
         duration_s=_seconds(entry, "duration_s"),
     )

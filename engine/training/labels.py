@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.data.examples import language_code
 from engine.data.making import silences
 from engine.tasks import LANGUAGES
 
@@ -98,8 +99,7 @@ def emotion(facts: Mapping[str, Any]) -> str:
 
 def language(facts: Mapping[str, Any]) -> str:
     """Return the name of the spoken language; empty if it is not known."""
-    code = facts.get("lang", "").partition("_")[0]  # en_GB is English, too
-    return LANGUAGES.get(code, "")
+    return LANGUAGES.get(language_code(facts), "")
 
 
 def parse(text: str) -> Target:

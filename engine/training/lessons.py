@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.data.examples import language_code
 from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
@@ -97,6 +98,8 @@ def lines(
         for lesson in lessons(clip, others, seed=seed):
             line = {"path": clip.path, "split": split, "duration_s": clip.duration_s}
             line |= {"task": lesson.task, "text": lesson.answer}
+            if code := language_code(clip.facts):
+                line["lang"] = code
             yield line | ({"Q": lesson.question} if lesson.question else {})
 
 
@@ -123,7 +126,7 @@ def foreign_lines(
     seen = set()
     for clip in clips:
         facts = clip.facts
-        code = facts.get("lang", "en").partition("_")[0]
+        code = language_code(facts) or "en"
         text, english = facts.get("text"), facts.get("translation_en")
         if facts.get("split") != split or code == "en" or code not in LANGUAGES:
             continue

@@ -23,6 +23,7 @@ from engine.geometry import ENCODER_RATE
 from engine.llm import LanguageModel, load_llm
 from engine.lora import add_adapter, load_adapter
 from engine.qformer import Bridge, BridgeConfig
+from engine.skills import Skills
 from engine.training.config import StageConfig
 from engine.training.features import open_features, settings_of
 from engine.training.hearing import (
@@ -55,7 +56,7 @@ def load_parts(config: StageConfig, device: torch.device) -> Parts:
     whisper = model.whisper or _preset(config, "whisper")
     listener, ears = _hearing(config, whisper)
     lora = lora_of(config, llm)
-    bridge, adapters = _started(config, lora)
+    bridge, adapters, skills = _started(config, lora)
     if bridge.config.llm_width != llm.width:
         raise WeightsError(
             f"bridge.llm_width is {bridge.config.llm_width}; {folder} is {llm.width} "
@@ -73,7 +74,12 @@ def load_parts(config: StageConfig, device: torch.device) -> Parts:
         ears, bridge, llm.model, opening=speller.opening, masks=config.mask
     ).to(device)
     return Parts(
-        student=student, llm=llm, lora=lora, speller=speller, listener=listener
+        student=student,
+        llm=llm,
+        lora=lora,
+        speller=speller,
+        listener=listener,
+        skills=skills,
     )
 
 
@@ -101,15 +107,18 @@ def lora_of(config: StageConfig, llm: LanguageModel) -> Lora:
 
 def _started(
     config: StageConfig, lora: Lora
-) -> tuple[Bridge, dict[str, Tensor] | None]:
-    """Return the bridge and the adapters that a stage starts with."""
+) -> tuple[Bridge, dict[str, Tensor] | None, Skills]:
+    """Return the bridge and the adapters that a stage starts with, and what they can.
+
+    Adapters that do not say what they were taught are taken for untaught.
+    """
     start = config.start
     if start is None or start.suffix == WARM_UP:
         torch.manual_seed(config.seed)
         bridge = Bridge(config.bridge)
         if start is not None:
             _load_warm_up(bridge, start)
-        return bridge, None
+        return bridge, None, Skills()
     found = checkpoint.read(start)
     # How much is dropped while learning is the stage's affair.
     shape = replace(found.sizes.bridge, dropout=config.bridge.dropout)
@@ -118,7 +127,7 @@ def _started(
     _check_same(start, "lora", replace(found.sizes.lora, alpha=lora.alpha), lora)
     bridge = Bridge(config.bridge)
     bridge.load_state_dict(found.bridge)
-    return bridge.float(), found.lora
+    return bridge.float(), found.lora, found.skills or Skills()
 
 
 def _load_warm_up(bridge: Bridge, path: Path) -> None:

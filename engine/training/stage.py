@@ -7,7 +7,7 @@ Puts the parts together; each of them is next door.  The models come in ready
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.data.examples import Example
 from engine.data.lists import read_examples
 from engine.llm import LanguageModel
 from engine.lora import adapter_state
+from engine.skills import Skills
 from engine.training import stories
 from engine.training.config import StageConfig
 from engine.training.journal import Journal
@@ -30,6 +31,7 @@ from engine.training.order import Order, Visit, gather
 from engine.training.reading import Batches, Listener, Reader, Speller
 from engine.training.state import read_state
 from engine.training.student import Student, words_of
+from engine.training.taught import taught
 
 UNSEEN = (
     "name",
@@ -53,6 +55,8 @@ class Parts:
     lora: Lora
     speller: Speller
     listener: Listener
+    skills: Skills = field(default_factory=Skills)
+    """What it was taught, before and now; its checkpoints say so."""
 
     @property
     def module(self) -> nn.Module:
@@ -71,7 +75,8 @@ class Parts:
             name: value.cpu() for name, value in adapter_state(self.llm.model).items()
         }
         sizes = Sizes(bridge.config, self.lora)
-        checkpoint.write(Checkpoint(sizes, state, adapters, {}), path)
+        trained = Checkpoint(sizes, state, adapters, {}, skills=self.skills)
+        checkpoint.write(trained, path)
 
 
 def prepare(
@@ -94,6 +99,8 @@ def prepare(
     data, groups = config.data, config.data.tasks
     examples = read_examples(data.train, "train", groups=groups)
     told.print(f"train: {examples}", markup=False, highlight=False)
+    parts = replace(parts, skills=parts.skills | taught(examples.items))
+    told.print(f"taught: {parts.skills.description}", markup=False, highlight=False)
     dev = _dev_examples(config, told)
     if config.loss_words == "seen":
         items = (*examples.items, *dev)

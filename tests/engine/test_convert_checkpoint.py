@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -35,7 +37,10 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     flags += ["--from-transcript", "translate:zh", "--speech", "en"]
     code, told = converted(capsys, official, ours, *flags)
     assert code == 0
-    assert "trained for describe, translate:zh, free questions" in told.out
+    assert (
+        "trained for describe, translate:zh (of the transcript), free questions; "
+        "speech in en"
+    ) in told.out
     expected = Skills(
         tasks=("describe", "translate:zh"),
         questions=True,
@@ -45,6 +50,11 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     assert checkpoint.read(ours).skills == expected
     assert converted(capsys, ours, again)[0] == 0
     assert checkpoint.read(again).skills == expected
+    measured = tmp_path / "c.safetensors"
+    flags = ["--task", "translate:zh", "--no-questions"]
+    assert converted(capsys, ours, measured, *flags)[0] == 0
+    fewer = replace(expected, tasks=("translate:zh",), questions=False)
+    assert checkpoint.read(measured).skills == fewer
 
 
 @pytest.mark.parametrize(

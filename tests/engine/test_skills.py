@@ -159,6 +159,34 @@ def test_the_languages_of_answers_are_those_of_speech_and_of_translations():
     assert ANYTHING.written is None
 
 
+def test_what_is_taught_after_something_else_is_added_to_it():
+    first = Skills(
+        tasks=("describe", "translate:zh", "translate:de"),
+        measured=("keywords",),
+        from_transcript=("translate:zh", "translate:de"),
+        languages=("en",),
+    )
+    second = Skills(
+        tasks=("keywords", "translate:de"), questions=True, languages=("de",)
+    )
+    assert first | second == Skills(
+        tasks=("describe", "translate:zh", "translate:de", "keywords"),
+        questions=True,
+        from_transcript=("translate:zh",),
+        languages=("de", "en"),
+    )
+    assert Skills() | second == second
+    assert first | Skills() == first
+
+
+def test_skills_are_told_in_a_few_words():
+    assert SKILLS.description == (
+        "describe, translate:zh (of the transcript), transcribe; speech in en"
+    )
+    assert Skills(questions=True).description == "free questions"
+    assert Skills().description == "nothing"
+
+
 def test_a_route_says_what_a_task_is_answered_from():
     assert SKILLS.source(Prompt(task="translate:zh")) is Source.TRANSCRIPT
     assert SKILLS.source(Prompt(task="describe")) is Source.AUDIO

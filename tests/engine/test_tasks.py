@@ -13,6 +13,7 @@ from engine.tasks import (
     UNTRAINED,
     find,
     find_written,
+    name_asked,
 )
 from engine.wordings import WORDINGS
 
@@ -166,3 +167,31 @@ def test_a_translation_can_be_asked_of_a_text(name, sentence):
 def test_nothing_else_can_be_asked_of_a_text(name):
     with pytest.raises(UnsupportedError):
         find_written(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transcribe",
+        "describe",
+        "keywords",
+        "translate:zh",
+        "translate:fr",
+        "slot_filling:time",
+    ],
+)
+def test_a_sentence_tells_whose_it_is(name):
+    assert name_asked(find(name).prompt) == name
+
+
+def test_a_sentence_about_a_text_tells_whose_it_is():
+    assert name_asked(find_written("translate:fr"), of_text=True) == "translate:fr"
+    assert name_asked(find("translate:fr").prompt, of_text=True) is None
+    assert name_asked(find_written("translate:fr")) is None
+
+
+@pytest.mark.parametrize(
+    "sentence", ["What is it?", "", "According to the speech, what is the ?"]
+)
+def test_a_free_question_is_no_tasks(sentence):
+    assert name_asked(sentence) is None

@@ -128,7 +128,7 @@ def test_a_list_that_is_not_there_is_told(tmp_path):
 
 def test_an_annotation_is_read_as_it_was_written(tmp_path):
     examples = [
-        Example(files=(tmp_path / "sub/a.wav",), text="Go."),
+        Example(files=(tmp_path / "sub/a.wav",), text="Go.", language="en"),
         Example(
             files=(tmp_path / "b.wav", tmp_path / "c.wav"),
             text="Yes",

@@ -166,7 +166,7 @@ def test_the_same_clip_teaches_the_same():
 
 def test_lines_are_of_train_clips_and_of_known_tasks():
     clips = [
-        clip("a.ogg", text="so it goes", gender="m", lang="en"),
+        clip("a.ogg", text="so it goes", gender="m", lang="en_GB"),
         clip("b.ogg", text="not this", split="dev"),
         clip("c.ogg", set="esc10", label="rain"),
         clip("d.ogg", set="esc10", label="rooster"),
@@ -174,6 +174,8 @@ def test_lines_are_of_train_clips_and_of_known_tasks():
     found = list(lines(clips))
     assert {line["path"] for line in found} == {"a.ogg", "c.ogg", "d.ogg"}
     assert {line["split"] for line in found} == {"train"}
+    told = {line["path"]: line.get("lang") for line in found}
+    assert told == {"a.ogg": "en", "c.ogg": None, "d.ogg": None}
     assert {line["path"] for line in lines(clips, split="dev")} == {"b.ogg"}
     assert {line["task"] for line in found} <= WORDINGS.keys()
     assert all(bool(line.get("Q")) is (line["task"] == "QA") for line in found)
