@@ -28,7 +28,7 @@ from rich.console import Console
 
 from engine import ask_report
 from engine.api import Prompt
-from engine.ask_options import LOADABLE, PROGRAM, parse
+from engine.ask_options import LOADABLE, LOADABLE_ON_CPU, PROGRAM, parse
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
 from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
@@ -185,8 +185,10 @@ def _load(preset: str, options: argparse.Namespace, notes: Console) -> "Answerer
     if preset == "mini":
         return _load_mini(options)
     dtype: Any = options.dtype or _usual_dtype(options.device)
-    if dtype not in LOADABLE:
-        raise UnsupportedError("data type to load", dtype, LOADABLE)
+    loadable = LOADABLE_ON_CPU if options.device == "cpu" else LOADABLE
+    if dtype not in loadable:
+        what = f"data type to load on {options.device}"
+        raise UnsupportedError(what, dtype, loadable)
     from engine import salmonn
     from engine.asking import SalmonnAnswerer
     from engine.salmonn_files import SalmonnFiles

@@ -8,16 +8,14 @@ checkpoint itself (`engine.skills`).
 from collections.abc import Collection
 from pathlib import Path
 
-from torch import nn
-
 from engine.beats import Beats
 from engine.checkpoint import Checkpoint
 from engine.config import EngineConfig
+from engine.eight_bits import load_as_stored, to_int8
 from engine.errors import WeightsError
 from engine.listening import Head
-from engine.llm import Dtype, LanguageModel, faster_dtype, load_llm
+from engine.llm import LanguageModel, faster_dtype, load_llm
 from engine.presets import PRESETS, RELEASED
-from engine.quantise import Int8Linear, quantise
 from engine.salmonn import add_lora, load_bridge
 from engine.salmonn_files import (
     check_llm,
@@ -26,7 +24,7 @@ from engine.salmonn_files import (
     speech_shapes,
 )
 from engine.skills import ANYTHING, DECLARED, Skills
-from engine.vocabulary import PrunedHead, prune, words_of
+from engine.vocabulary import prune, words_of
 from engine.weights import resolve
 
 
@@ -49,14 +47,11 @@ def load_head(config: EngineConfig) -> Head | None:
     check_llm(folder, trained)
     speech_shapes(resolve("whisper", config), trained)
     beats = _beats(config, trained)
-    llm = load_llm(folder, _dtype(config))
+    llm = load_language_model(folder, config)
     add_lora(llm, trained, alpha=None)
     bridge = load_bridge(trained).eval().requires_grad_(False)
     head = Head(bridge, beats, llm, skills)
-    if skills.written is not None:
-        leave_out(llm, skills.written)
-    if config.llm_dtype == "int8":
-        to_int8(llm)
+    shrink(llm, skills, config)
     return head
 
 
@@ -65,18 +60,26 @@ def leave_out(llm: LanguageModel, languages: Collection[str]) -> None:
     prune(llm.model, words_of(llm.tokenizer, languages, also=llm.stop))
 
 
-def to_int8(llm: LanguageModel) -> None:
-    """Give a language model in float32 linear layers of eight bits, its head too.
+def load_language_model(folder: Path, config: EngineConfig) -> LanguageModel:
+    """Load a language model in what it is kept in, or, for int8, as it is stored.
 
-    Adapters stay as they are: they are small, and were trained on other weights.
+    Raises:
+        WeightsError: As `engine.llm.load_llm` does.
     """
-    quantise(llm.model.base_model, but="lora_")
-    head = llm.model.get_output_embeddings()
-    if isinstance(head, PrunedHead):
-        head.to_int8()
-    else:
-        assert isinstance(head, nn.Linear), "a head that is in eight bits already"
-        llm.model.set_output_embeddings(Int8Linear(head))
+    asked = config.llm_dtype
+    if asked == "int8":
+        return load_as_stored(folder)
+    if asked != "auto":
+        return load_llm(folder, asked)
+    return load_llm(folder, "float32" if config.dtype == "float32" else faster_dtype())
+
+
+def shrink(llm: LanguageModel, skills: Skills, config: EngineConfig) -> None:
+    """Leave out of a model what its answers need not, adapters put in before."""
+    if skills.written is not None:
+        leave_out(llm, skills.written)
+    if config.llm_dtype == "int8":
+        to_int8(llm)
 
 
 def skills_of(preset: str, trained: Checkpoint, path: Path) -> Skills:
@@ -106,12 +109,3 @@ def _beats(config: EngineConfig, trained: Checkpoint) -> Beats | None:
     if not trained.sizes.bridge.audio_width:
         return None
     return read_beats(resolve("beats", config), trained).model
-
-
-def _dtype(config: EngineConfig) -> Dtype:
-    asked = config.llm_dtype
-    if asked == "int8":
-        return "float32"  # what is then made of eight bits
-    if asked != "auto":
-        return asked
-    return "float32" if config.dtype == "float32" else faster_dtype()

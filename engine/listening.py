@@ -263,7 +263,5 @@ class Ear:
         if not len(embeddings):
             return
         if not len(cache):
-            embeddings = torch.cat(
-                [self._head.opening, embeddings.to(self._head.opening)]
-            )
+            embeddings = torch.cat([self._head.opening.to(embeddings), embeddings])
         self._head.llm.extend([embeddings], [cache])

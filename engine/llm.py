@@ -238,6 +238,19 @@ def load_llm(
     return LanguageModel(model.to(device), tokenizer)
 
 
+def stored_dtype(folder: Path) -> Dtype:
+    """Return the type in which a folder says that its weights are; float32 if none.
+
+    Raises:
+        WeightsError: If its configuration cannot be read.
+    """
+    try:
+        stored = AutoConfig.from_pretrained(folder, local_files_only=True).dtype
+    except (OSError, ValueError) as exc:
+        raise WeightsError(f"{folder} holds no language model: {exc}") from exc
+    return next((name for name, kind in DTYPES.items() if kind == stored), "float32")
+
+
 def _check_attention(config: Any) -> None:
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if others := sorted(kinds - _ATTENTIONS):

@@ -28,9 +28,12 @@ BYTES: Final[Mapping[Precision, float]] = {
     "4bit": 0.5 + 4.0 / 64,  # and a float32 for each block of 64 weights
 }
 """Of a weight of the language model's linear layers."""
-OTHER_BYTES: Final = 2.0
-"""Of its other weights where the linear ones are quantised: float16 or bfloat16."""
-UNQUANTISED: Final = ("embed_tokens.weight", "lm_head.weight")
+OTHER_BYTES: Final[Mapping[Precision, float]] = {**BYTES, "8bit": 4.0, "4bit": 2.0}
+"""Of its other weights, and of what it computes."""
+UNQUANTISED: Final[Mapping[Precision, tuple[str, ...]]] = {
+    "8bit": ("embed_tokens.weight",),  # as `engine.eight_bits` does it
+    "4bit": ("embed_tokens.weight", "lm_head.weight"),  # as others do it
+}
 PROMPT_TOKENS: Final = 40
 """Of a prompt without its audio: BOS, both halves, a question of some 20 tokens."""
 
@@ -93,7 +96,7 @@ def memory_of(
         max_tokens: Of an answer.
     """
     positions = PROMPT_TOKENS + audio_positions(bridge) + max_tokens
-    kept = BYTES[precision] if precision not in ("8bit", "4bit") else OTHER_BYTES
+    kept = OTHER_BYTES[precision]
     return [
         _float32("Whisper's encoder", _count(speech)),
         _float32("BEATs", _parameters_of_beats(audio)),
@@ -107,7 +110,7 @@ def memory_of(
         ),
         PartMemory(
             part=f"KV cache, {beams} x {positions} positions",
-            dtype="float32" if precision == "float32" else "16 bits",
+            dtype="float32" if kept == BYTES["float32"] else "16 bits",
             parameters=0,
             size_bytes=cache.size_bytes(beams * positions, kept),
         ),
@@ -123,7 +126,7 @@ def _llm_bytes(llm: Shapes, precision: Precision, kept: float) -> int:
     linear = {
         name: shape
         for name, shape in llm.items()
-        if len(shape) == 2 and not name.endswith(UNQUANTISED)
+        if len(shape) == 2 and not name.endswith(UNQUANTISED.get(precision, ()))
     }
     rest = _count(llm) - _count(linear)
     return round(_count(linear) * BYTES[precision] + rest * kept)

@@ -13,6 +13,7 @@ Source:
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from engine.answering import Search, search
 from engine.api import Finish, Samples
 from engine.beats import Beats
 from engine.checkpoint import Checkpoint
+from engine.eight_bits import load_as_stored, to_int8
 from engine.errors import ContextFullError
 from engine.fbank import fbank
 from engine.features import of_clip
@@ -135,7 +137,7 @@ def load(
     files: SalmonnFiles,
     preset: str,
     *,
-    dtype: Dtype,
+    dtype: Dtype | Literal["8bit"],
     device: str = "cpu",
     alpha: float | None = None,
 ) -> Salmonn:
@@ -144,7 +146,8 @@ def load(
     Args:
         files: Its four parts.
         preset: Which SALMONN it must be; `custom` may have any sizes.
-        dtype: Of the language model.  The other parts compute in float32.
+        dtype: Of the language model; `8bit` on the CPU only.  The other parts compute
+            in float32.
         device: As torch names it.
         alpha: Of the LoRA, in place of that of its training: less wakes abilities that
             were not trained, and costs trained ones (arXiv:2310.13289, 5.3).
@@ -157,8 +160,13 @@ def load(
     speech_shapes(files.whisper, trained)
     beats = read_beats(files.beats, trained).model
     tower = AudioTower(load_encoder(files.whisper), beats, load_bridge(trained))
-    llm = load_llm(files.llm, dtype, device=device)
+    if dtype == "8bit":
+        llm = load_as_stored(files.llm)
+    else:
+        llm = load_llm(files.llm, dtype, device=device)
     add_lora(llm, trained, alpha=alpha)
+    if dtype == "8bit":
+        to_int8(llm)
     return Salmonn(tower.eval().requires_grad_(False).to(device), llm)
 
 

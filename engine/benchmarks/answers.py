@@ -16,16 +16,19 @@ import time
 from dataclasses import dataclass, replace
 from statistics import median
 
+import psutil
 import torch
 
 from engine.api import Prompt, Samples, UtteranceOptions
 from engine.benchmarks.report import Advance, Row, Setup
+from engine.benchmarks.server import MB
 from engine.benchmarks.sounds import endless
 from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.evaluation import live
 from engine.geometry import WINDOW_SAMPLES, samples_of
+from engine.heads import load_language_model, shrink
 from engine.listening import Head
-from engine.llm import LanguageModel, faster_dtype, load_llm
+from engine.llm import LanguageModel
 from engine.local import LocalEngine
 from engine.qformer import MINI_BRIDGE, Bridge
 from engine.skills import Skills
@@ -33,6 +36,7 @@ from engine.weights import resolve
 
 LENGTHS_S = (3.0, 10.0, 28.0)
 SOUND_S = 10.0
+LANGUAGES = ("de", "en", "ja", "zh")  # in which it may answer
 REPETITIONS = 5
 SHORTER_S = 0.14  # a repetition than the one before: blocks end elsewhere in each
 MAX_GROWTH = 1.25
@@ -68,6 +72,8 @@ class AnswerFigures:
     """What the longest segment takes, in proportion to the shortest."""
     sound: Quantiles
     """A question about 10 s of sound, in seconds."""
+    memory_mb: float
+    """Of the process with all of it, after the last answer."""
 
     def rows(self) -> list[Row]:
         """Return what people want to know of it."""
@@ -91,6 +97,7 @@ class AnswerFigures:
                 f"{self.sound} s",
                 f"p50 ≤ {MAX_SOUND_S} s",
             ),
+            Row("memory of the process", f"{self.memory_mb:,.0f} MB"),
         ]
 
 
@@ -104,10 +111,10 @@ def run(setup: Setup) -> AnswerFigures:
     engine = LocalEngine.load(config)
     bridge, language_model = "trained", "of the preset"
     if TASK not in engine.info.prompted_tasks:
-        dtype = "float32" if config.dtype == "float32" else faster_dtype()
-        llm = load_llm(resolve("gemma", config), dtype)
-        language_model = f"{llm.model.config.model_type}, {dtype}"
-        engine, bridge = engine.with_head(random_head(llm)), "random"
+        head = random_head(load_language_model(resolve("gemma", config), config))
+        shrink(head.llm, head.skills, config)
+        language_model = head.description
+        engine, bridge = engine.with_head(head), "random"
     streamed = engine.with_encoding(replace(config.encoding, replies="streaming"))
     official = engine.with_encoding(replace(config.encoding, replies="exact"))
     for one in (streamed, official):
@@ -126,6 +133,7 @@ def run(setup: Setup) -> AnswerFigures:
         first_tokens=first_tokens,
         growth=first_tokens[-1].live_s / first_tokens[0].live_s,
         sound=quantiles(sounds, of="first token"),
+        memory_mb=psutil.Process().memory_info().rss / MB,
     )
 
 
@@ -171,7 +179,8 @@ def random_head(llm: LanguageModel) -> Head:
     bridge = (
         Bridge(replace(MINI_BRIDGE, llm_width=llm.width)).eval().requires_grad_(False)
     )
-    return Head(bridge, None, llm, Skills(tasks=(TASK,), questions=True))
+    skills = Skills(tasks=(TASK,), questions=True, languages=LANGUAGES)
+    return Head(bridge, None, llm, skills)
 
 
 def compare(

@@ -29,7 +29,6 @@ def test_a_cache_holds_keys_and_values_of_every_layer():
     ("preset", "precision", "linear", "rest"),
     [
         ("salmonn-13b", "bfloat16", 2.0, 2.0),
-        ("salmonn-13b", "8bit", 1.0, 2.0),
         ("salmonn-7b", "4bit", 0.5625, 2.0),
         ("salmonn-7b", "float32", 4.0, 4.0),
     ],
@@ -46,6 +45,15 @@ def test_only_linear_layers_of_the_language_model_shrink(
     found = by_part(released_memory(preset, precision=precision))["language model"]
     assert found.parameters == matrices + others
     assert found.size_bytes == pytest.approx(matrices * linear + others * rest)
+
+
+def test_in_eight_bits_the_head_shrinks_and_the_rest_is_float32():
+    width, layers, ffn = 4096, 32, 11008
+    linear = layers * (4 * width * width + 3 * width * ffn) + 32_000 * width
+    others = 32_000 * width + (2 * layers + 1) * width
+    parts = by_part(released_memory("salmonn-7b", precision="8bit"))
+    assert parts["language model"].size_bytes == linear + 4 * others
+    assert parts["KV cache"].dtype == "float32"
 
 
 def test_what_was_trained_is_33_million_weights_in_float32():

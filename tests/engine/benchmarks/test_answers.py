@@ -85,9 +85,11 @@ def test_the_table_has_what_was_promised():
         first_tokens=[FirstToken(3.0, 0.2, 0.8), FirstToken(28.0, 0.22, 1.1)],
         growth=1.1,
         sound=quantiles([1.0, 1.2], of="first token"),
+        memory_mb=2345.6,
     )
     told = {row.what: (row.figure, row.promised) for row in figures.rows()}
     assert told["first token after 28 s"] == ("220 ms", "")
     assert told["  officially : live"] == ("5.0", "")
+    assert told["memory of the process"] == ("2,346 MB", "")
     assert told["28 s : 3 s"] == ("1.10", "≤ 1.25")
     assert told["first token about 10 s of sound, p50 / p90 / p95"][1] == "p50 ≤ 1.5 s"

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from engine.benchmarks.decode import DecodeFigures, Variant, agreeing, answer, step_s
+from engine.benchmarks import decode
+from engine.benchmarks.decode import DecodeFigures, Variant, agreeing, answer
 from engine.llm import LanguageModel
-from engine.vocabulary import prune
+from engine.vocabulary import PrunedHead, prune
 from tests.engine.tiny_head import tiny_tokenizer
 from tests.engine.tiny_llm import tiny_model
 
@@ -32,8 +33,30 @@ def test_a_head_of_the_words_that_are_said_says_the_same(llm):
     assert answer(other, TEXT) == tokens
 
 
-def test_a_step_takes_time(llm):
-    assert step_s(llm, TEXT) > 0
+def test_all_ways_are_tried_in_turns(llm, monkeypatch):
+    whole = llm.model.get_output_embeddings()
+    said = sorted({*answer(llm, decode.QUESTIONS[0]), 5, 6})
+    fewer = PrunedHead(whole, torch.tensor(said))
+    heads = []
+
+    def steps_s(llm, text):
+        heads.append(llm.model.get_output_embeddings())
+        return [0.08 if heads[-1] is whole else 0.04]
+
+    monkeypatch.setattr(decode, "steps_s", steps_s)
+    ways = [decode.Way("whole", llm, whole), decode.Way("fewer", llm, fewer)]
+    steps = []
+    first, second = decode.compare(ways, lambda: steps.append(1))
+    assert heads == [whole, fewer] * decode.ROUNDS
+    assert len(steps) == len(heads)
+    assert (first.words, first.step_ms, first.same_tokens) == (96, 80.0, 1.0)
+    assert (second.words, second.step_ms) == (len(said), 40.0)
+
+
+def test_steps_take_time(llm):
+    taken = decode.steps_s(llm, TEXT)
+    assert len(taken) == decode.STEPS
+    assert min(taken) > 0
 
 
 def test_the_table_has_ratios_of_one_run():
