@@ -91,7 +91,7 @@ def scripted() -> Setup:
 
 def _mini(manifest: Path | None) -> Setup:
     """Return the model that comes with it, which hears clips joined by pauses."""
-    clips = [DEMO]
+    clips = [DEMO / "jfk.ogg"]
     if manifest is not None:
         found = read_manifest(manifest, sets=(SET,), split="dev")
         clips = [clip.file for clip in found]

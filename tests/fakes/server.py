@@ -108,7 +108,8 @@ async def running(
         try:
             yield Running(server, engine, port, serving)
         finally:
-            engine.free.set()
+            if (free := getattr(engine, "free", None)) is not None:
+                free.set()  # a scripted engine that a test has stopped
             server.stop()
             server.stop()
             async with asyncio.timeout(DEADLINE_S):
