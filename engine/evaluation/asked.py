@@ -42,13 +42,8 @@ def families(clips: Sequence[Clip]) -> Asked:
     """Ask for the family of an instrument."""
     for clip in clips:
         for label in facts.label_of("instrument")(clip.facts):
-            if family := _FAMILY_OF.get(label):
+            if family := classes.FAMILY_OF.get(label):
                 yield _set(clip), ask("family", clip, family)
-
-
-_FAMILY_OF: Final = {
-    name: family for family, names in classes.FAMILIES.items() for name in names
-}
 
 
 def kind_of(known: Facts) -> str:

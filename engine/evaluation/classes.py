@@ -73,6 +73,9 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
 
 An answer that names a member names its family.
 """
+FAMILY_OF: Final = {
+    name: family for family, names in FAMILIES.items() for name in names
+}
 SAME: Final[dict[str, tuple[str, ...]]] = {
     "yes": (
         "yeah",
