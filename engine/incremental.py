@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from engine.allocator import give_back
 from engine.api import (
     Hypothesis,
     Mode,
@@ -266,3 +267,4 @@ class WhisperUtterance:
         """Free the memory of the utterance."""
         del self._encoding, self._cross, self._threads, self._final, self._rest
         del self._ear
+        give_back()
