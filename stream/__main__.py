@@ -94,14 +94,15 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
     try:
-        await server.run(on_ready=_announce)
+        await server.run(on_ready=partial(_announce, server))
     except (OSError, EngineError) as exc:
         return _complain(exc, FAILED)
     return 0
 
 
-def _announce(address: str) -> None:
-    sys.stdout.write(f"listening on {address}\n")
+def _announce(server: Server, address: str) -> None:
+    for listening in filter(None, (address, server.wyoming_address)):
+        sys.stdout.write(f"listening on {listening}\n")
     sys.stdout.flush()
 
 
@@ -128,12 +129,16 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
         tls_cert=arguments.tls_cert or config.auth.tls_cert,
         tls_key=arguments.tls_key or config.auth.tls_key,
     )
+    wyoming = config.wyoming
+    if arguments.wyoming_port is not None:
+        wyoming = replace(wyoming, port=arguments.wyoming_port)
     return replace(
         config,
         host=config.host if arguments.host is None else arguments.host,
         port=config.port if arguments.port is None else arguments.port,
         engine=engine,
         auth=auth,
+        wyoming=wyoming,
     )
 
 
@@ -144,6 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, help="0 takes a free one")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 is every one")
+    parser.add_argument(
+        "--wyoming-port", type=int, metavar="PORT", help="for Home Assistant; or none"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML")
     parser.add_argument("--preset", choices=presets, help="which model")
     for part in PARTS:

@@ -3,6 +3,7 @@
 host = "127.0.0.1"
 [vad]        [segmenter]        where segments begin and end
 [limits]     [auth]             who may connect, and how much of it
+[wyoming]                       a port for Home Assistant
 [engine]     [engine.encoding]  engine/config.py
 """
 
@@ -102,6 +103,20 @@ class AuthConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WyomingConfig:
+    """A port of its own for the Wyoming protocol, which knows no tokens and no TLS."""
+
+    port: int | None = None
+    """None opens none, 0 takes a free one; 10300 is what others expect."""
+    host: str = "127.0.0.1"
+    """Whoever reaches it is heard: name an address that only friends reach."""
+
+    def __post_init__(self) -> None:
+        if self.port is not None:
+            _check_port("wyoming.port", self.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """A server, its engine included."""
 
@@ -113,11 +128,11 @@ class ServerConfig:
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
+    wyoming: WyomingConfig = field(default_factory=WyomingConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port < 65_536:
-            raise ValueError(f"port is {self.port}; it must be 0 to 65535")
+        _check_port("port", self.port)
 
     def check_engine(self, info: EngineInfo) -> None:
         """Check what only a loaded engine can tell.
@@ -131,6 +146,11 @@ class ServerConfig:
                 f"segmenter.max_segment_ms is {self.segmenter.max_segment_ms}; "
                 f"{info.model} hears at most {info.max_samples // 16} ms at once"
             )
+
+
+def _check_port(key: str, port: int) -> None:
+    if not 0 <= port < 65_536:
+        raise ValueError(f"{key} is {port}; it must be 0 to 65535")
 
 
 def read_config(path: Path | None, environment: Mapping[str, str]) -> ServerConfig:

@@ -237,6 +237,10 @@ class Hub:
         self._drain(stream)
         self._discard(stream)
 
+    def find(self, name: str, owner: str) -> Stream | None:
+        """Return a stream by its name, if it is there and its owner's."""
+        return self._store.find(name, owner)
+
     def forget(self, stream: Stream) -> None:
         """Free a stream at once: its client has all, or cannot come back for it."""
         self._discard(stream)

@@ -2,8 +2,9 @@
 
     bind ─▶ listen (/health 503) ─▶ warm up ─▶ ready ─▶ stop ─▶ finals ─▶ closed
 
-It serves HTTP and WebSocket on one port (docs/adr/0009-one-port.md) and knows
-neither messages nor sessions: those are the hub's.
+It serves HTTP and WebSocket on one port (docs/adr/0009-one-port.md), Wyoming on
+another one if it is told to, and knows neither messages nor sessions: those are the
+hub's.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import uvicorn
 
 from engine.api import Engine
 from engine.errors import EngineError
+from stream import wyoming
 from stream.config import ServerConfig
 from stream.hub import Hub
 from stream.metrics import Metrics
@@ -85,6 +87,8 @@ class Server:
         self.hub = Hub(config, engine, self._worker, metrics, detector)
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
+        self.wyoming_address: str | None = None
+        """Of the port that Wyoming is spoken at, if there is one and it is open."""
 
     async def run(
         self, on_ready: Announce, *, on_listen: Announce | None = None
@@ -102,6 +106,11 @@ class Server:
         settings = self._uvicorn_config()
         _load(settings)
         listener = _bind(self._config.host, self._config.port)
+        try:
+            beside = self._bind_wyoming()
+        except OSError:
+            listener.close()
+            raise
         web = _Uvicorn(settings)
         failure: EngineError | None = None
         async with asyncio.TaskGroup() as tasks:
@@ -110,6 +119,8 @@ class Server:
                 tasks.create_task(self._worker.run(self.hub.deliver)),
                 tasks.create_task(self.hub.expire()),
             ]
+            if beside is not None:
+                own.append(tasks.create_task(wyoming.serve(beside, self.hub)))
             await web.listens.wait()
             if on_listen is not None:
                 on_listen(self._address(listener))
@@ -163,10 +174,22 @@ class Server:
             server_header=False,
         )
 
+    def _bind_wyoming(self) -> socket.socket | None:
+        """Return a socket for Wyoming, if it is wanted.
+
+        Raises:
+            OSError: If it cannot be had.
+        """
+        config = self._config.wyoming
+        if config.port is None:
+            return None
+        listener = _bind(config.host, config.port)
+        self.wyoming_address = f"tcp://{_host_and_port(listener)}"
+        return listener
+
     def _address(self, listener: socket.socket) -> str:
-        host, port = listener.getsockname()[:2]
         scheme = "ws" if self._config.auth.tls_cert is None else "wss"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"{scheme}://{_host_and_port(listener)}"
 
 
 def _load(settings: uvicorn.Config) -> None:
@@ -185,6 +208,11 @@ def _load(settings: uvicorn.Config) -> None:
         raise OSError(
             f"{names} are no certificate and its key: {exc.strerror}"
         ) from exc
+
+
+def _host_and_port(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _bind(host: str, port: int) -> socket.socket:

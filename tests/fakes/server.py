@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from stream.config import AuthConfig, LimitsConfig, ServerConfig
+from stream.config import AuthConfig, LimitsConfig, ServerConfig, WyomingConfig
 from stream.events import Final, Start, decode_server, encode
 from stream.server import Server
 from tests.fakes.driver import SEGMENTER
@@ -79,6 +79,7 @@ async def running(
     engine=None,
     auth=None,
     warm=True,
+    wyoming=None,
     segmenter=SEGMENTER,
     detector=AnySound,
     **limits,
@@ -90,6 +91,7 @@ async def running(
         segmenter=segmenter,
         limits=replace(LimitsConfig(drain_s=5.0), **limits),
         auth=auth or AuthConfig(),
+        wyoming=wyoming or WyomingConfig(),
     )
     with ThreadPoolExecutor(1) as thread:
         server = Server(config, engine, thread, detector=detector)

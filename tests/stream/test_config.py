@@ -33,6 +33,8 @@ def test_every_table_is_read(tmp_path):
         [auth]
         tokens = ["secret"]
         origins = ["https://page"]
+        [wyoming]
+        port = 10300
         [engine]
         dtype = "float32"
         [engine.encoding]
@@ -44,6 +46,7 @@ def test_every_table_is_read(tmp_path):
     assert config.segmenter.hangover_ms == 700
     assert (config.limits.max_sessions, config.limits.resume_s) == (4, 5.0)
     assert config.auth.tokens == ("secret",)
+    assert (config.wyoming.host, config.wyoming.port) == ("127.0.0.1", 10_300)
     assert config.engine.encoding.block_windows == 2
 
 
@@ -61,6 +64,7 @@ def test_every_table_is_read(tmp_path):
         ),
         ("[segmenter]\ntail_ms = 5", "segmenter.tail_ms is 5"),
         ("port = 65536", "port is 65536; it must be 0 to 65535"),
+        ("[wyoming]\nport = -1", "wyoming.port is -1; it must be 0 to 65535"),
         ("[auth]\ntls_cert = 'c'", "auth.tls_cert and auth.tls_key go together"),
         ("[auth]\ntokens = ['']", "auth.tokens has an empty token"),
         ("[limits]\nresume_s = nan", "limits.resume_s is nan; it must be above 0"),

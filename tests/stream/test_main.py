@@ -148,3 +148,33 @@ async def test_a_port_that_is_taken_is_told():
     assert (status, out) == (1, "")
     assert f"127.0.0.1:{port}" in err
     assert "Address already in use" in err
+
+
+async def test_the_port_for_wyoming_is_told_behind_the_other():
+    async with (
+        process("--port", "0", "--wyoming-port", "0") as started,
+        asyncio.timeout(DEADLINE_S),
+    ):
+        assert b"ws://127.0.0.1:" in await started.stdout.readline()
+        line = (await started.stdout.readline()).decode()
+        assert line.startswith("listening on tcp://127.0.0.1:")
+        port = int(line.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b'{"type": "ping"}\n')
+        assert b'"pong"' in await reader.readline()
+        writer.close()
+        started.terminate()
+        await started.communicate()
+        assert started.returncode == 0
+
+
+async def test_a_port_for_wyoming_that_is_taken_is_told_and_the_other_is_closed():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, out, err = await outcome(
+            *("--port", 0, "--wyoming-port", port, "--log-level", "error")
+        )
+    assert (status, out) == (1, "")
+    assert (
+        err == f"salmonn-serve: [Errno 98] 127.0.0.1:{port}: Address already in use\n"
+    )
