@@ -11,6 +11,7 @@ hundreds.
 
     native   messages of the native protocol, and what the session makes of them
     openai   events of OpenAI's Realtime protocol, and what settings they leave
+    wyoming  frames of the Wyoming protocol, and what their fields say
     pcm      formats and messages of audio
     file     WAV and other audio files
     form     forms with files
@@ -42,11 +43,18 @@ from stream.protocols import openai_session
 from stream.protocols.openai_conversation import Conversation
 from stream.protocols.openai_form import read_wishes, receive
 from stream.protocols.openai_realtime import parse
+from stream.protocols.wyoming_events import (
+    ENCODINGS,
+    read_format,
+    read_language,
+    read_text,
+)
+from stream.protocols.wyoming_frames import FrameReader
 from stream.segmenter import SegmenterConfig
 from stream.uploads import Upload
 from tests import fuzz_inputs
 from tests.fakes.driver import open_session
-from tests.fakes.engine import speak
+from tests.fakes.engine import ScriptedEngine, speak
 
 HANGS_S = 10.0
 """Of a processor's time, so that a machine that does other things, too, is no hang."""
@@ -105,6 +113,23 @@ def _text(message: Any) -> str:
     return message if isinstance(message, str) else json.dumps(message)
 
 
+def wyoming(data: bytes, piece: int) -> None:
+    """Read frames that arrive in pieces, and what they say."""
+    reader, info, known = FrameReader(1 << 16), ScriptedEngine().info, None
+    piece = max(piece, 1)
+    for start in range(0, len(data), piece):
+        reader.push(data[start : start + piece])
+        while (frame := reader.next()) is not None:
+            read_text(frame, "text")
+            read_language(frame, info)
+            if frame.type.startswith("audio-"):
+                known = rate, width, channels = read_format(frame, known)
+                spoken = PcmFormat(
+                    rate=rate, encoding=ENCODINGS[width], channels=channels
+                )
+                PcmReader(spoken).push(frame.payload)
+
+
 def _nothing(event: object) -> None:
     """Stand for a session that hears."""
 
@@ -152,6 +177,7 @@ PARSERS: MappingProxyType[str, tuple[Parser, tuple[Any, ...]]] = MappingProxyTyp
     {
         "native": (native, (fuzz_inputs.NATIVE,)),
         "openai": (openai, (fuzz_inputs.OPENAI,)),
+        "wyoming": (wyoming, fuzz_inputs.WYOMING),
         "pcm": (pcm, fuzz_inputs.PCM),
         "file": (file, (fuzz_inputs.FILES,)),
         "form": (form, fuzz_inputs.FORMS),

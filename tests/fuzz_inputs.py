@@ -140,6 +140,36 @@ OPENAI = _texts(
     | _of_type("response.cancel", nearly(response_id=st.text()))
 )
 
+
+def _frame(head, data, payload, lengths):
+    """Return a frame whose lengths hold, or are what they happen to be."""
+    told = json.dumps(data).encode() if data else b""
+    true = {"data_length": len(told), "payload_length": len(payload)}
+    line = json.dumps(head | (true if lengths is None else lengths))
+    return line.encode() + b"\n" + told + payload
+
+
+FRAME = st.builds(
+    _frame,
+    _of_type("audio-chunk", nearly(data=st.dictionaries(st.text(max_size=8), VALUES)))
+    | nearly(
+        type=st.sampled_from(["describe", "audio-start", "audio-stop", "transcribe"])
+    ),
+    nearly(
+        rate=st.sampled_from([8_000, 16_000]) | st.integers(),
+        width=st.integers(0, 5),
+        channels=st.integers(0, 9),
+        language=st.sampled_from(["en", "en-GB", "-", ""]),
+        text=st.text(),
+    ),
+    st.binary(max_size=240),
+    st.none() | nearly(data_length=st.integers(), payload_length=st.integers(-1, 9)),
+)
+WYOMING = (
+    st.lists(FRAME | FRAME | st.binary(max_size=80), max_size=4).map(b"".join),
+    st.integers(1, 400),
+)
+
 WHOLE = st.integers(0, 20).flatmap(
     lambda n: st.binary(min_size=24 * n, max_size=24 * n)
 )

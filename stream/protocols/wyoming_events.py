@@ -114,9 +114,9 @@ def read_format(frame: WyomingFrame, known: AudioFormat | None) -> AudioFormat:
     if width not in ENCODINGS:
         raise AudioFormatError(f"width is {quote(width)}; expected 1, 2, 3 or 4 bytes")
     if known not in (None, (rate, width, channels)):
+        found = quote((rate, width, channels))
         raise AudioFormatError(
-            f"{frame.type}: rate, width and channels are {rate}, {width}, {channels}; "
-            f"they were {', '.join(map(str, known or ()))} until here"
+            f"{frame.type}: rate, width and channels are {found}; they were {known}"
         )
     return rate, width, channels
 

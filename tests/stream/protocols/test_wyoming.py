@@ -260,7 +260,11 @@ CHUNK = AudioChunk(16_000, 2, 1, speak(1))
         ([AudioStart(16_000, 7, 1)], "audio_format", "width is 7"),
         ([AudioStart(16_000, 2, 99)], "audio_format", "channels is 99"),
         ([AudioStart(7, 2, 1)], "audio_format", "rate is 7"),
-        ([START, AudioChunk(8_000, 2, 1, b"")], "audio_format", "they were 16000, 2"),
+        (
+            [START, AudioChunk(8_000, 2, 1, b"")],
+            "audio_format",
+            "they were (16000, 2, 1)",
+        ),
         ([START, AudioChunk(16_000, 2, 1, bytes(3))], "audio_format", "whole samples"),
         ([Transcribe(language="xx"), START], "unsupported", "language 'xx'"),
         ([Event("transcribe", {"language": 3})], "protocol", "expected a text"),
