@@ -38,6 +38,8 @@ from stream.resume import ForgottenError
 from stream.websocket import READS_ON
 from stream.worker import SHOWN
 
+SUBPROTOCOL = "salmonn"
+"""Selected if a client offers it, as a page does that offers its token beside it."""
 NORMAL = 1000
 CLOSE_CODES = {error.code: error.close_code for error in StreamError.__subclasses__()}
 
@@ -66,7 +68,8 @@ class NativeConnection:
 
     async def run(self) -> None:
         """Serve the client until either side has had enough."""
-        await self._websocket.accept()
+        offered = self._websocket.scope["subprotocols"]
+        await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         try:
             stream, started = self._hub.open(await self._first(), self._owner)
         except LeftError:

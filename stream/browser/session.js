@@ -1,0 +1,214 @@
+// One session with the server, across dropped connections: docs/protocol.md, no page.
+//
+//   idle ─open─▶ connecting ─started─▶ live ─end─▶ … ─▶ ended, or failed
+//                    ▲  dropped          │
+//                    └───────────────────┘
+
+import { RATE } from "./resampler.js";
+
+const MOST_HELD = 120 * RATE; // samples without their finals; more are not recorded
+const RETRY_MS = [300, 1_000, 2_000, 4_000, 8_000];
+const PASSING = new Set(["overloaded", "shutdown", "internal"]);
+
+export class Session {
+  #socket = null;
+  #name = null;
+  #seq = 0;
+  #settled = 0;
+  #complete = 0; // the last segment that has all its finals
+  #told = new Map(); // segment → tasks that have theirs
+  #lastEnd = new Map(); // task → end of its last final
+  #tasks = [];
+  #pieces = []; // of audio from `settled` on: {start, samples, at}
+  #end = 0; // of the audio, in samples
+  #sent = 0;
+  #asks = []; // all of this server's session
+  #open = new Set(); // ids without answers
+  #numAsked = 0;
+  #attempts = 0;
+  #isLive = false;
+  #isFlushed = false;
+  #isEnding = false;
+  #isOver = false;
+  #waiting = [];
+
+  // request: fields of `start`; onEvent(event, latencyMs or null); onState(name, why).
+  constructor({ url, protocols = [], request, onEvent, onState }) {
+    Object.assign(this, { url, protocols, request, onEvent, onState });
+  }
+
+  get isOver() {
+    return this.#isOver;
+  }
+
+  // Whether the server has ever answered.
+  get isBegun() {
+    return this.#name !== null;
+  }
+
+  get isEnding() {
+    return this.#isEnding;
+  }
+
+  open() {
+    if (!this.#attempts) this.onState("connecting");
+    const socket = new WebSocket(this.url, this.protocols);
+    this.#socket = socket;
+    socket.onopen = () => this.#say({ type: "start", ...this.request, ...this.#resume() });
+    socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
+    socket.onclose = () => this.#dropped();
+  }
+
+  // Takes audio; returns whether there was room for it.
+  push(samples) {
+    if (this.#isOver || this.#isEnding || this.#end - this.#settled > MOST_HELD) return false;
+    this.#pieces.push({ start: this.#end, samples, at: performance.now() });
+    this.#end += samples.length;
+    this.#send();
+    return true;
+  }
+
+  // Waits until less than `seconds` of audio is unsettled, or the session is over.
+  async room(seconds) {
+    while (!this.#isOver && this.#end - this.#settled > seconds * RATE) {
+      await new Promise((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  ask(text, seconds) {
+    const ask = { type: "ask", id: `q${++this.#numAsked}`, text, about: "recent", seconds };
+    this.#asks.push(ask);
+    this.#open.add(ask.id);
+    if (this.#isLive) this.#say(ask);
+    return ask.id;
+  }
+
+  // Ends the segment: what is said is all, for now.
+  flush() {
+    this.#isFlushed = true;
+    if (this.#isLive) this.#say({ type: "flush" });
+  }
+
+  end() {
+    this.#isEnding = true;
+    if (this.#isLive) this.#say({ type: "end" });
+  }
+
+  close() {
+    this.#finish("ended");
+    this.#socket?.close();
+  }
+
+  #resume() {
+    if (this.#name === null) return {};
+    return {
+      resume: {
+        session: this.#name,
+        seq: this.#seq,
+        settled: this.#settled,
+        segment: this.#complete,
+      },
+    };
+  }
+
+  #take(event) {
+    const latency = this.#latency(event); // before its audio is forgotten
+    if (event.type === "started") this.#begin(event);
+    else {
+      this.#seq = Math.max(this.#seq, event.seq);
+      if (!this.#isNew(event)) return;
+      if (event.settled !== undefined) this.#settle(event.settled);
+      if (event.type === "answer") this.#open.delete(event.id);
+      if (event.type === "error" && event.question) this.#open.delete(event.question);
+    }
+    this.onEvent(event, latency);
+    if (event.type === "ended") this.#finish("ended");
+    const isLast = event.type === "error" && !event.segment && !event.question;
+    if (isLast && !PASSING.has(event.code)) this.#finish("failed", event.message);
+  }
+
+  #begin(event) {
+    if (!event.resumed && this.#name !== null) {
+      for (const id of this.#open) {
+        this.onEvent({ type: "error", question: id, message: "lost with the connection" }, null);
+      }
+      this.#open.clear();
+      this.#asks = [];
+    }
+    this.#name = event.session;
+    this.#tasks = event.tasks;
+    this.#sent = event.accepted;
+    this.#attempts = 0;
+    this.#isLive = true;
+    this.onState("live");
+    this.#send(); // before the questions, which are about it
+    for (const ask of this.#asks.slice(event.asked)) this.#say(ask);
+    if (this.#isFlushed) this.#say({ type: "flush" });
+    if (this.#isEnding) this.#say({ type: "end" });
+  }
+
+  // Counts finals; returns false for one that another process has repeated.
+  #isNew(event) {
+    const isFinal = event.type === "final";
+    if (!isFinal && !(event.type === "error" && event.segment)) return true;
+    const told = this.#told.get(event.segment) ?? new Set();
+    for (const task of event.task ? [event.task] : this.#tasks) told.add(task);
+    this.#told.set(event.segment, told);
+    if (told.size === this.#tasks.length) {
+      this.#complete = Math.max(this.#complete, event.segment);
+      this.#told.delete(event.segment);
+    }
+    if (!isFinal) return true;
+    const isRepeated = event.end <= (this.#lastEnd.get(event.task) ?? -1);
+    if (!isRepeated) this.#lastEnd.set(event.task, event.end);
+    return !isRepeated;
+  }
+
+  #settle(settled) {
+    this.#settled = Math.max(this.#settled, settled);
+    const isDone = ({ start, samples }) => start + samples.length <= this.#settled;
+    const first = this.#pieces.findIndex((piece) => !isDone(piece));
+    this.#pieces.splice(0, first < 0 ? this.#pieces.length : first);
+    this.#wake();
+  }
+
+  #send() {
+    if (!this.#isLive) return;
+    for (const { start, samples } of this.#pieces) {
+      if (start + samples.length <= this.#sent) continue;
+      this.#socket.send(samples.slice(Math.max(0, this.#sent - start)));
+      this.#sent = start + samples.length;
+    }
+  }
+
+  // From recording what an event's last sample belongs to, to now.
+  #latency(event) {
+    if (event.type !== "partial" && event.type !== "final") return null;
+    const piece = this.#pieces.find(({ start, samples }) => start + samples.length >= event.end);
+    return piece ? performance.now() - piece.at : null;
+  }
+
+  #dropped() {
+    this.#isLive = false;
+    if (this.#isOver) return;
+    const wait = RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)];
+    this.#attempts += 1;
+    this.onState(this.#name === null ? "refused" : "reconnecting");
+    setTimeout(() => this.#isOver || this.open(), wait);
+  }
+
+  #finish(state, why) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#wake();
+    this.onState(state, why);
+  }
+
+  #wake() {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #say(event) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(event));
+  }
+}

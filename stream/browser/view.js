@@ -1,0 +1,106 @@
+// The page's captions and answers, as elements.  It knows no session.
+
+import { TRANSCRIBE } from "./captions.js";
+import { clock } from "./subtitles.js";
+
+const PER_MS = 16; // samples
+
+export class CaptionView {
+  #items = new Map();
+
+  // list: what is seen; ears: what a screen reader says, finals alone.
+  constructor(list, ears) {
+    Object.assign(this, { list, ears });
+  }
+
+  clear() {
+    this.#items.clear();
+    this.list.replaceChildren();
+    this.ears.replaceChildren();
+  }
+
+  show(segment) {
+    const list = this.list;
+    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    let item = this.#items.get(segment.number);
+    if (!item) {
+      item = document.createElement("li");
+      this.#items.set(segment.number, item);
+      list.append(item);
+    }
+    const time = element("time", clock(Math.floor(segment.start / PER_MS), ".").slice(0, 8));
+    item.replaceChildren(time, ...parts(segment));
+    // A segment without words takes no room.
+    item.hidden = !segment.error && [...segment.texts.values()].every(({ text }) => !text);
+    if (isAtEnd) list.scrollTop = list.scrollHeight;
+  }
+
+  say(text, language) {
+    const said = element("p", text);
+    if (language) said.lang = language;
+    this.ears.append(said);
+    while (this.ears.childElementCount > 5) this.ears.firstChild.remove();
+  }
+}
+
+function* parts({ texts, error }) {
+  const tasks = [...texts.keys()].sort((a, b) => order(a) - order(b));
+  if (!texts.has(TRANSCRIBE)) yield element("p", "");
+  for (const task of tasks) {
+    const { text, stable } = texts.get(task);
+    const line = element("p", "");
+    if (order(task) === 2) {
+      line.className = "more";
+      line.append(element("span", `${task.replaceAll("_", " ")}: `, "task"));
+    }
+    line.dataset.task = task;
+    line.append(element("span", text.slice(0, stable), "settled"));
+    if (stable < text.length) line.append(element("span", text.slice(stable), "unsettled"));
+    yield line;
+  }
+  if (error) yield element("p", error, "failed more");
+}
+
+function order(task) {
+  if (task === TRANSCRIBE) return 0;
+  return task.startsWith("translate:") ? 1 : 2;
+}
+
+export class AnswerView {
+  #answers = new Map();
+
+  constructor(list) {
+    this.list = list;
+  }
+
+  clear() {
+    this.#answers.clear();
+    this.list.replaceChildren();
+  }
+
+  ask(id, question) {
+    const item = document.createElement("li");
+    const answer = element("p", "…", "unsettled");
+    item.append(element("p", question, "task"), answer);
+    this.#answers.set(id, answer);
+    this.list.prepend(item);
+  }
+
+  push(event) {
+    const answer = this.#answers.get(event.type === "error" ? event.question : event.id);
+    if (!answer) return;
+    if (event.type === "answer_partial" || event.type === "answer") answer.textContent = event.text;
+    if (event.type === "answer") answer.className = "settled";
+    if (event.type === "error") {
+      answer.textContent = event.message;
+      answer.className = "failed";
+    }
+  }
+}
+
+function element(name, text, className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
