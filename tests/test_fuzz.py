@@ -1,7 +1,10 @@
 """The fuzzing command, on some hundreds of inputs."""
 
+import gc
+
 import pytest
 
+from stream.protocols.openai_errors import FieldError
 from tests import fuzz
 
 FEW = 500
@@ -30,3 +33,10 @@ def test_what_became_of_the_inputs_is_counted(capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("pcm")
     assert "AudioFormatError" in shown
+
+
+def test_a_file_that_has_no_end_is_not_left_open():
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    with pytest.raises(FieldError, match="file is missing"):
+        fuzz.form("multipart/form-data; boundary=b", body, 100)
+    gc.collect()  # would warn of an open file, and warnings are errors

@@ -122,6 +122,9 @@ async def receive(request: Request, most: int) -> tuple[FormData, bytes]:
         return form, await file.read()
     finally:
         await form.close()
+        # A file whose part has no end is not in the form, and Starlette forgets it.
+        for left in parser._files_to_close_on_error:
+            left.close()
 
 
 async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
