@@ -102,7 +102,7 @@ class Transcriber:
             plain = replace(question, draft=())
             decoded = self._decode(plain, language, barred=decoded.tokens[0])
         decoded, frames = self._put_in_place(question, language, decoded)
-        text = self._vocabulary.text(decoded.tokens).strip()
+        text = self.text(decoded.tokens)
         heard_s = question.heard_frames / ENCODER_RATE
         is_speech = bool(question.forced) or self._is_speech(decoded, text, heard_s)
         return Answer(
@@ -249,12 +249,10 @@ class Transcriber:
 
     def _is_speech_in_brackets(self, question: Question, decoded: Decoded) -> bool:
         """Return whether words are written down as if they described a sound."""
-        text = self._vocabulary.text(decoded.tokens).strip()
-        heard_s = question.heard_frames / ENCODER_RATE
         return (
             not question.forced
-            and text.startswith(tuple(NOT_WORDS))
-            and len(decoded.tokens) >= SPARSE_TOKENS_PER_S * heard_s
+            and _describes_a_sound(self.text(decoded.tokens))
+            and not _is_sparse(decoded, question.heard_frames / ENCODER_RATE)
             and self._no_speech(decoded) <= BRACKETED_NO_SPEECH
         )
 
@@ -263,14 +261,22 @@ class Transcriber:
         return decoded.start_logits.softmax(-1)[self._vocabulary.no_speech].item()
 
     def _is_speech(self, decoded: Decoded, text: str, heard_s: float) -> bool:
-        if not text or text.startswith(tuple(NOT_WORDS)):
+        if not text or _describes_a_sound(text):
             return False
         silent = self._no_speech(decoded)
-        if len(decoded.tokens) < SPARSE_TOKENS_PER_S * heard_s:
+        if _is_sparse(decoded, heard_s):
             is_doubted = heard_s > SPARSE_S and decoded.mean_logprob < SPARSE_LOGPROB
             if is_doubted or silent > SPARSE_NO_SPEECH:
                 return False
         return silent <= DOUBT_NO_SPEECH or decoded.mean_logprob >= DOUBT_LOGPROB
+
+
+def _describes_a_sound(text: str) -> bool:
+    return text.startswith(tuple(NOT_WORDS))
+
+
+def _is_sparse(decoded: Decoded, heard_s: float) -> bool:
+    return len(decoded.tokens) < SPARSE_TOKENS_PER_S * heard_s
 
 
 def _logprobs(question: Question, decoded: Decoded) -> tuple[float, ...]:

@@ -60,21 +60,11 @@ class Response:
         """
         self._has_item, self._place = True, place or {}
         item = self._item("in_progress", [])
-        told: list[Json] = [
-            {
-                "type": "response.output_item.added",
-                "response_id": self.id,
-                "output_index": 0,
-                "item": item,
-            }
-        ]
-        if self.in_conversation:
-            told.append(
-                {"type": "conversation.item.added", **self._place, "item": item}
-            )
         part = {"type": "text", "text": ""}
-        told.append(self._about("content_part.added", part=part))
-        return told
+        return [
+            *self._about_item("added", item),
+            self._about("content_part.added", part=part),
+        ]
 
     def grow(self, text: str) -> list[Json]:
         """Return what the text so far adds."""
@@ -123,17 +113,8 @@ class Response:
                 self._about(
                     "content_part.done", part={"type": "text", "text": self._text}
                 ),
-                {
-                    "type": "response.output_item.done",
-                    "response_id": self.id,
-                    "output_index": 0,
-                    "item": item,
-                },
+                *self._about_item("done", item),
             ]
-            if self.in_conversation:
-                told.append(
-                    {"type": "conversation.item.done", **self._place, "item": item}
-                )
         return [*told, {"type": "response.done", "response": response}]
 
     def _about(self, what: str, **facts: Any) -> Json:
@@ -145,6 +126,21 @@ class Response:
             "content_index": 0,
             **facts,
         }
+
+    def _about_item(self, what: str, item: Json) -> list[Json]:
+        """Return what tells of the item, to the response and to the conversation."""
+        told: list[Json] = [
+            {
+                "type": f"response.output_item.{what}",
+                "response_id": self.id,
+                "output_index": 0,
+                "item": item,
+            }
+        ]
+        if self.in_conversation:
+            about = f"conversation.item.{what}"
+            told.append({"type": about, **self._place, "item": item})
+        return told
 
     def _item(self, status: str, content: list[Json]) -> Json:
         return {
