@@ -66,5 +66,5 @@ $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.server
 	@echo "== installing the tools of tests and measurements: about 200 MB"
-	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,captions,data,train,dev]'
+	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,captions,data,speech,train,dev]'
 	@touch $@

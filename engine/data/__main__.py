@@ -3,6 +3,7 @@
     salmonn-data read librispeech /data/LibriSpeech --out librispeech.jsonl
     salmonn-data cut gigaspeech.jsonl --out cut/gigaspeech.jsonl
     salmonn-data make overlaps librispeech.jsonl --count 500 --out mixed.jsonl
+    salmonn-data make speech sentences.jsonl --count 500 --out spoken.jsonl
     salmonn-data annotate librispeech.jsonl --task asr --out stage1.json
 
 What an item is skipped for is said with a count, and each of them in --skipped FILE.
@@ -21,6 +22,7 @@ from rich.progress import track
 
 from engine.data.audio import samples_of_clip, write_clip
 from engine.data.examples import examples_of
+from engine.data.kokoro import Kokoro, SpeechError
 from engine.data.lists import write_annotation
 from engine.data.making.made import Maker
 from engine.data.making.overlaps import overlaps
@@ -28,6 +30,7 @@ from engine.data.making.pairs import speaker_pairs
 from engine.data.making.questions import with_questions
 from engine.data.making.rooms import noisy
 from engine.data.making.silences import silences
+from engine.data.making.speech import lines, read_sentences
 from engine.data.making.stories import stories
 from engine.data.manifest import Clip, ManifestError, read_manifest, write_manifest
 from engine.data.phones import with_phones
@@ -35,6 +38,7 @@ from engine.data.readers import READERS
 from engine.data.reading import Broken, collect
 from engine.errors import EngineError
 from engine.geometry import SAMPLE_RATE
+from engine.progress import report_on
 
 MAKERS: Final[dict[str, Maker]] = {
     "overlaps": overlaps,
@@ -49,6 +53,8 @@ GROWING: Final[dict[str, Callable[[list[Clip], np.random.Generator], list[Clip]]
     "phones": lambda clips, _: list(with_phones(clips)),
 }
 """What makes facts, for the recordings that there are."""
+SPEECH: Final = "speech"
+"""What makes recordings of no recordings, but of sentences."""
 PLACE = {"start_s"}
 """Facts that say where a clip is, not what."""
 
@@ -108,6 +114,9 @@ def _cut(options: argparse.Namespace, notes: Console) -> None:
 
 
 def _make(options: argparse.Namespace, notes: Console) -> None:
+    if options.kind == SPEECH:
+        _speak(options, notes)
+        return
     given = read_manifest(
         options.manifest, sets=tuple(options.set), split=options.split
     )
@@ -130,6 +139,28 @@ def _make(options: argparse.Namespace, notes: Console) -> None:
         duration_s = len(new.samples) / SAMPLE_RATE
         clips.append(Clip(str(file), file, duration_s, new.facts))
     _finish(options.out, clips, 0)
+
+
+def _speak(options: argparse.Namespace, notes: Console) -> None:
+    sentences = read_sentences(options.manifest)
+    with report_on(notes) as report:
+        voice = Kokoro.fetch(report)
+    folder = options.out.parent / options.out.stem
+    said = lines(sentences, options.count, np.random.default_rng(options.seed))
+    bar = track(
+        said, "speak", options.count, console=notes, disable=not notes.is_terminal
+    )
+    clips = []
+    for number, line in enumerate(bar):
+        file = folder / f"{number:07}.flac"
+        try:
+            samples = voice.say(line.text, line.voice, speed=line.speed)
+        except SpeechError as exc:
+            notes.print(f"skipped: {exc}", markup=False, soft_wrap=True)
+            continue
+        write_clip(file, samples)
+        clips.append(Clip(str(file), file, len(samples) / SAMPLE_RATE, line.facts))
+    _finish(options.out, clips, options.count - len(clips))
 
 
 def _annotate(options: argparse.Namespace, _: Console) -> None:
@@ -174,8 +205,12 @@ def _parser() -> argparse.ArgumentParser:
 
     make = commands.add_parser("make", help="clips out of clips; a seed decides all")
     make.set_defaults(run=_make)
-    make.add_argument("kind", choices=[*MAKERS, *GROWING])
-    make.add_argument("manifest", type=Path)
+    make.add_argument("kind", choices=[*MAKERS, *GROWING, SPEECH])
+    make.add_argument(
+        "manifest",
+        type=Path,
+        help="clips; for speech, sentences: {text or en, zh, split} a line",
+    )
     make.add_argument("--out", type=Path, required=True, help="the new manifest")
     make.add_argument("--count", type=int, default=100, help="how many clips to make")
     make.add_argument("--seed", type=int, default=0)

