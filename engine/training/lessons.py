@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        clips = read_manifest(options.manifest)
+        clips = read_manifest(options.manifest, sets=tuple(options.set))
         found = [*lines(clips, split=options.split, seed=options.seed)]
         found += foreign_lines(clips, split=options.split)
         if options.pairs:
@@ -250,6 +250,9 @@ def _parser() -> argparse.ArgumentParser:
         "manifest's: it belongs beside it, unless frames of all clips are kept.",
     )
     parser.add_argument("--manifest", type=Path, required=True, help="labelled clips")
+    parser.add_argument(
+        "--set", action="append", default=[], help="only these sets; repeatable"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the list, .jsonl")
     parser.add_argument(
         "--pairs", type=Path, help="sentences and translations: {en, zh, split} a line"

@@ -6,6 +6,7 @@ Puts the parts together; each of them is next door.  The models come in ready
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -106,8 +107,7 @@ def prepare(
         items = (*examples.items, *dev)
         targets = [parts.speller.target(item.text) for item in items]
         parts.student.choose_among(words_of(targets))
-    about = [(item.files, item.start_s, item.read) for item in examples.items]
-    members = gather(about, data.together)
+    members = gather(_subjects(examples.items), data.together)
     order = Order(
         members=members,
         lengths=tuple(examples.items[group[0]].duration_s or 0.0 for group in members),
@@ -135,6 +135,20 @@ def prepare(
         ),
         state=state,
     )
+
+
+def _subjects(examples: Sequence[Example]) -> list[object]:
+    """Return what each example is about.
+
+    A copy is about something of its own, so that the clips of a list that is given
+    twice are heard twice as often, and not once with each question twice.
+    """
+    copies: Counter[Example] = Counter()
+    subjects: list[object] = []
+    for item in examples:
+        subjects.append((item.files, item.start_s, item.read, copies[item]))
+        copies[item] += 1
+    return subjects
 
 
 def _write_stories(config: StageConfig, parts: Parts, told: Console) -> None:

@@ -209,4 +209,8 @@ def test_the_command_writes_a_list(tmp_path):
     assert main(["--manifest", str(manifest), "--out", str(out)]) == 0
     found = [json.loads(line) for line in out.read_text().splitlines()]
     assert {line["path"] for line in found} == {"a.ogg"}
+    arguments = ["--manifest", str(manifest), "--out", str(out)]
+    assert main([*arguments, "--set", "esc10"]) == 0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == found
+    assert main([*arguments, "--set", "other"]) == 1
     assert main(["--manifest", str(tmp_path / "none"), "--out", str(out)]) == 1

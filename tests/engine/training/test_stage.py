@@ -119,6 +119,21 @@ def test_the_next_stage_starts_from_the_last_ones_checkpoint(config, tmp_path):
     assert losses(again.out)[0] < 0.95 * losses(config.out)[0]
 
 
+def test_clips_of_a_list_that_is_given_twice_are_heard_twice(config, clips):
+    def members(*lists):
+        data = replace(config.data, train=lists, together=4)
+        stage = replace(config, out=config.out / str(len(lists)), data=data)
+        console = Console(file=io.StringIO())
+        return prepare(
+            stage, tiny_parts(), Accelerator(cpu=True), console
+        ).order.members
+
+    once, twice = members(clips), members(clips, clips)
+    assert twice[: len(once)] == once
+    shifted = [tuple(n + sum(map(len, once)) for n in group) for group in once]
+    assert list(twice[len(once) :]) == shifted
+
+
 def test_interrupted_and_resumed_is_uninterrupted_to_the_bit(config, tmp_path):
     whole = dropping_parts()
     train(config, whole)
