@@ -259,6 +259,48 @@ SILERO_VAD = Part(
     ready=(SILERO_FILE.name,),
 )
 
+VOICES_FILE = Pin(
+    name="pretrained.pt",
+    size_bytes=17_090_379,
+    sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+)
+
+VOICES = Part(
+    name="voices",
+    folder="resemblyzer",
+    model="resemble-ai/Resemblyzer",
+    licence="Apache-2.0",
+    licence_url="https://github.com/resemble-ai/Resemblyzer/blob/master/LICENSE",
+    wheels=(
+        Wheel(
+            package="resemblyzer",
+            version="0.1.4",
+            file=Pin(
+                name="Resemblyzer-0.1.4-py3-none-any.whl",
+                size_bytes=15_747_704,
+                sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+            ),
+            members=(
+                (f"resemblyzer/{VOICES_FILE.name}", VOICES_FILE.name),
+                ("Resemblyzer-0.1.4.dist-info/LICENSE", "LICENSE"),
+            ),
+        ),
+    ),
+    files=(
+        VOICES_FILE,
+        Pin(
+            name="LICENSE",
+            size_bytes=10_948,
+            sha256="835cbdc5bdc6c60fae874e544e7d5ba648d77d25ec72e4c2efc26b5fde0862c3",
+        ),
+    ),
+    kept=(VOICES_FILE.name, "LICENSE"),
+    converter=None,
+    changes="none",
+    hub=None,
+    ready=(VOICES_FILE.name,),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
@@ -299,5 +341,7 @@ RELEASED = {
 }
 
 PRESETS: dict[str, dict[str, Part]] = {
-    "mini": {part.name: part for part in (WHISPER_BASE, GEMMA_3_270M, SILERO_VAD)}
+    "mini": {
+        part.name: part for part in (WHISPER_BASE, GEMMA_3_270M, SILERO_VAD, VOICES)
+    }
 }
