@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from itertools import takewhile
 
+import numpy as np
 import pytest
 
-from tests import trust, trust_crowd, trust_resume
+from tests import trust, trust_crowd, trust_hour, trust_overload, trust_resume
+from tests.fakes.engine import speak
 from tests.trust_setup import Holdings
 
 
@@ -57,3 +61,74 @@ def test_what_is_left_over_is_named(more, problem):
     before = {"tasks": 5, "threads": 4, "descriptors": 10, "memory_mb": 64.0}
     found = trust_crowd.left_over(Holdings(**before), Holdings(**before | more))
     assert found == ([problem] if problem else [])
+
+
+def test_a_long_session_stays_as_it_is_and_keeps_its_earliest_text(capsys):
+    arguments = ["hour", "--seconds", "30", "--speed", "8"]
+    assert trust.main(arguments) == 0
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = dict(facts["rows"])
+    assert rows["audio, minutes"] == pytest.approx(0.5, abs=0.1)
+    said = np.frombuffer(trust.scripted().reading(30), "<i2")[::4_800].tolist()
+    first = " ".join(map(str, takewhile(bool, said)))
+    assert rows["earliest text, read from the file that was saved"] == first
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "memory_mb", "problem"),
+    [
+        (lambda m: 5.0, lambda m: 700.0 + m / 10, None),
+        (lambda m: m / 2, lambda m: 700.0, "the lag grew by 15.0 s"),
+        (lambda m: 5.0, lambda m: 700.0 + m, "memory grew by 30 MB"),
+        (lambda m: 5.0 + 300 * (m == 60), lambda m: 700.0, None),
+    ],
+)
+def test_what_grows_over_an_hour_is_told(lag_s, memory_mb, problem):
+    moments = [
+        trust_hour.Moment(m, 60 * min(m + 1, 60), lag_s(m), memory_mb(m))
+        for m in range(61)
+    ]
+    hour = trust_hour.Hour(900.0, moments, [*range(1, 62)], 0, ["a b"], ["a", "b"])
+    problems = trust_hour.outcome(hour, 4.0).problems
+    assert [text.partition(" over")[0] for text in problems] == [problem][
+        : bool(problem)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "speed", "problem"),
+    [
+        ({"segments": [1, 3]}, 4.0, "a segment has no final, or two"),
+        ({"saved": ["b"]}, 4.0, "the file that was saved has other words"),
+        ({}, 3.5, "it was 3.50 × real time; 4 is wanted"),
+    ],
+)
+def test_what_an_hour_loses_is_told(changes, speed, problem):
+    moments = [trust_hour.Moment(m, m, 1.0, 700.0) for m in range(4)]
+    hour = trust_hour.Hour(900.0, moments, [1, 2], 0, ["a b"], ["a", "b"])
+    (told,) = trust_hour.outcome(replace(hour, **changes), speed).problems
+    assert told.startswith(problem)
+
+
+def short_setup():
+    return replace(trust.scripted(), reading=lambda _seconds: speak(1, 2, 0, 0))
+
+
+def test_too_many_speakers_cost_partials_and_newcomers_but_no_final():
+    outcome = asyncio.run(
+        trust_overload.run(
+            short_setup(), seconds=1.0, counts=[1, 6], cost=0.5, max_wait_s=0.2
+        )
+    )
+    assert outcome.problems == []
+    rows = {name: values for name, *values in outcome.rows}
+    assert rows["clients with all finals"] == [1, 6]
+    assert rows["newcomers refused"][0] == 0
+    assert any("it is full or not ready" in name for name in rows)
+
+
+def test_a_machine_that_holds_all_speakers_was_not_overloaded():
+    outcome = asyncio.run(
+        trust_overload.run(short_setup(), seconds=1.0, counts=[1], cost=0.0)
+    )
+    assert outcome.problems == ["1 at once are not too many: nobody was refused"]

@@ -3,6 +3,8 @@
     python -m tests.trust resume            a connection that is cut 20 times
     python -m tests.trust sessions          200 sessions, one after the other
     python -m tests.trust crowd             50 clients at once, of which 30 misbehave
+    python -m tests.trust hour              an hour of audio in one session
+    python -m tests.trust overload          1, 2, 4, 8 and 16 who speak at once
     … --engine mini [--manifest FILE]       with the model in place of words as numbers
 
 prints a table, and the same facts as JSON on the last line.
@@ -11,6 +13,9 @@ prints a table, and the same facts as JSON on the last line.
                 how many words are not as in the first of them
     sessions    tasks, threads and file descriptors before and behind, and the memory
     crowd       the same; 10 vanish, 10 send garbage, 10 never read: the others' finals
+    hour        the speed, by how much lag and memory grow, and the earliest text;
+                --speed S sends at S × real time, else the highest is looked for
+    overload    finals, partials and latencies; who comes when it is too much is refused
 
     0  it is as promised
     1  it is not
@@ -26,7 +31,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -34,32 +39,41 @@ from rich.table import Table
 from engine.api import load
 from engine.benchmarks.clips import DEMO
 from engine.benchmarks.machine import this_machine
-from engine.config import EngineConfig
+from engine.config import EncodingConfig, EngineConfig
 from engine.data.audio import read_clip
 from engine.data.manifest import read_manifest
 from stream.audio import SAMPLE_RATE, to_pcm
 from stream.segmenter import SegmenterConfig
 from stream.vad import WebRtcVoiceDetector
-from tests import trust_crowd, trust_resume
+from tests import trust_crowd, trust_hour, trust_overload, trust_resume
 from tests.fakes.driver import SEGMENTER
 from tests.fakes.engine import AnySound, ScriptedEngine, speak
 from tests.trust_setup import Setup
 
 SET = "librispeech_devclean20"
 PAUSE = bytes(2 * SAMPLE_RATE)  # a second, which ends a segment
+SECONDS = {"resume": 180.0, "hour": 3_600.0, "overload": 60.0}
+"""Of audio, in a session."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.CRITICAL)  # what misbehaves is told otherwise
-    setup = _mini(options.manifest) if options.engine == "mini" else scripted()
+    setup = scripted()
+    if options.engine == "mini":
+        setup = _mini(options.manifest, options.closing)
+    seconds = options.seconds or SECONDS.get(options.what, 0.0)
     runs: dict[str, Callable[[], Any]] = {
         "resume": lambda: trust_resume.run(
-            setup, seconds=options.seconds, cuts=options.cuts, paced=options.paced
+            setup, seconds=seconds, cuts=options.cuts, paced=options.paced
         ),
         "sessions": lambda: trust_crowd.run_sessions(setup, options.sessions),
         "crowd": lambda: trust_crowd.run_crowd(setup, options.each),
+        "hour": lambda: trust_hour.run(setup, seconds=seconds, speed=options.speed),
+        "overload": lambda: trust_overload.run(
+            setup, seconds=seconds, counts=options.counts
+        ),
     }
     outcome = asyncio.run(runs[options.what]())
     console = Console(width=100)
@@ -89,7 +103,7 @@ def scripted() -> Setup:
     return Setup("scripted", ScriptedEngine(), SEGMENTER, AnySound, reading)
 
 
-def _mini(manifest: Path | None) -> Setup:
+def _mini(manifest: Path | None, closing: Literal["exact", "streaming"]) -> Setup:
     """Return the model that comes with it, which hears clips joined by pauses."""
     clips = [DEMO / "jfk.ogg"]
     if manifest is not None:
@@ -102,7 +116,7 @@ def _mini(manifest: Path | None) -> Setup:
             audio += to_pcm(read_clip(next(paths))) + PAUSE
         return audio
 
-    engine = load(EngineConfig())
+    engine = load(EngineConfig(encoding=EncodingConfig(closing=closing)))
     return Setup("mini", engine, SegmenterConfig(), WebRtcVoiceDetector, reading)
 
 
@@ -110,16 +124,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("what", choices=["resume", "sessions", "crowd"])
+    add("what", choices=["resume", "sessions", "crowd", "hour", "overload"])
     add("--engine", choices=["scripted", "mini"], default="scripted")
     add(
         "--manifest", type=Path, metavar="FILE", help="clips for mini (else the demo's)"
     )
-    add("--seconds", type=float, default=180.0, help="of audio, for resume")
+    modes = ["exact", "streaming"]
+    add("--closing", choices=modes, default="exact", help="how mini makes its finals")
+    told = ", ".join(f"{seconds:g} for {what}" for what, seconds in SECONDS.items())
+    add("--seconds", type=float, help=f"of audio in a session ({told})")
     add("--cuts", type=int, default=20, help="for resume")
     add("--paced", action="store_true", help="resume: send as fast as it is spoken")
     add("--sessions", type=int, default=200, help="for sessions")
     add("--each", type=int, default=10, help="crowd: of each sort; of the good, twice")
+    add("--speed", type=float, help="hour: × real time (else the highest is found)")
+    counts = [1, 2, 4, 8, 16]
+    add("--counts", type=int, nargs="+", default=counts, help="overload: who speak")
     return parser
 
 

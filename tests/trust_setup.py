@@ -1,9 +1,10 @@
 """What the commands of `tests.trust` share: an engine, a server, a conversation."""
 
 import asyncio
+import contextlib
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import psutil
 
 from clients.client import connect
+from clients.conversation import Client
 from clients.paced import paced, unpaced
 from stream.audio import SAMPLE_RATE
 from stream.events import Final, ServerEvent
@@ -35,13 +37,12 @@ class Setup:
     def server(
         self, engine: Any = None, **limits
     ) -> AbstractAsyncContextManager[Running]:
+        """Serve; unless told otherwise, whatever is asked is done, however late."""
         return running(
             engine=engine or self.engine,
             segmenter=self.segmenter,
             detector=self.detector,
-            # Whatever is asked for is done, however late.
-            max_wait_s=3_600.0,
-            **limits,
+            **{"max_wait_s": 3_600.0} | limits,
         )
 
 
@@ -86,16 +87,22 @@ async def converse(url: str, audio: bytes, *, is_paced=False) -> list[ServerEven
     source = (
         paced(parts, bytes_per_second=2 * SAMPLE_RATE) if is_paced else unpaced(parts)
     )
-    async with connect(url) as client:
+    async with connect(url) as client, say(client, source):
+        return [event async for event in client]
 
-        async def say() -> None:
-            async for piece in source:
-                await client.send(piece)
-            await client.end()
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(say())
-            return [event async for event in client]
+@contextlib.asynccontextmanager
+async def say(client: Client, source: AsyncIterator[bytes]) -> AsyncIterator[None]:
+    """Send a source to its end while the block runs."""
+
+    async def send() -> None:
+        async for piece in source:
+            await client.send(piece)
+        await client.end()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(send())
+        yield
 
 
 def finals(events: list[ServerEvent]) -> list[Final]:

@@ -1,0 +1,192 @@
+"""One session that goes on for an hour, as fast as its lag stays flat.
+
+    first part, as fast as it is heard ─▶ speed that is held ─▶ × `HEADROOM`
+    an hour at that speed              ─▶ lag, memory, and the file that a client saves
+
+The lag is audio that was sent and is not settled.  What it and the memory grow by is a
+least-squares line through what each final finds, over the second half of what came
+while there was more to send: then the lag can only fall.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from itertools import chain, repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+
+from clients.client import connect
+from clients.paced import paced
+from clients.subtitles import TranscriptFile, TranscriptPrinter
+from engine.benchmarks.statistics import quantiles, slope
+from stream.audio import SAMPLE_RATE
+from stream.events import Final
+from tests.trust_setup import Outcome, Setup, converse, pieces, say, url_of
+
+BYTES_A_SECOND = 2 * SAMPLE_RATE
+FIRST_S = 300.0
+"""Of audio, from which the speed is found."""
+REPEATED_S = 600.0
+"""Of audio that are held in memory; longer readings repeat them."""
+HEADROOM = 0.9
+"""What is taken of the speed that was found: at all of it, lag is chance."""
+LEAST_SPEED = 4.0
+LAG_GROWTH_S = 5.0
+"""Of lag over the second half, beyond which it is not flat."""
+GROWTH_MB = 16.0
+"""Of memory, likewise."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a final found."""
+
+    minute: float
+    """Of the audio."""
+    sent_s: float
+    """All that had gone out."""
+    lag_s: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What became of it."""
+
+    took_s: float
+    moments: list[Moment]
+    segments: list[int]
+    partials: int
+    told: list[str]
+    saved: list[str]
+    """The same words, as the file has them that was saved: a cue after the other."""
+
+
+async def run(setup: Setup, *, seconds: float, speed: float | None) -> Outcome:
+    """Send so much audio in one session, at a speed or at the one that is found."""
+    audio = setup.reading(min(seconds, REPEATED_S))
+    async with setup.server() as server:
+        url = url_of(server)
+        if speed is None:
+            speed = HEADROOM * await _held(url, audio)
+        hour = await _listen(url, audio, seconds, speed)
+    return outcome(hour, speed)
+
+
+def outcome(hour: Hour, speed: float) -> Outcome:
+    """Return what an hour at a speed shows."""
+    last = hour.moments[-1]
+    met = [at for at in hour.moments if at.sent_s < last.sent_s]
+    lag = _growth([(at.minute, at.lag_s) for at in met], last.minute)
+    memory = _growth([(at.minute, at.memory_mb) for at in met], last.minute)
+    lags = quantiles([at.lag_s for at in met], of="final")
+    rows = [
+        ["audio, minutes", round(last.minute, 1)],
+        ["speed, × real time", round(speed, 2)],
+        ["took, minutes", round(hour.took_s / 60, 1)],
+        ["lag, s of audio, p50 / p90 / p95", str(lags)],
+        ["… its slope, s a minute of audio", lag.shown],
+        ["memory at the end, MB", last.memory_mb],
+        ["… its slope, MB a minute of audio", memory.shown],
+        ["finals", len(hour.segments)],
+        ["partials", hour.partials],
+        ["earliest text, read from the file that was saved", hour.saved[0]],
+    ]
+    problems = []
+    if lag.over_half > LAG_GROWTH_S:
+        problems.append(f"the lag grew by {lag.over_half:.1f} s over the second half")
+    if memory.over_half > GROWTH_MB:
+        problems.append(
+            f"memory grew by {memory.over_half:.0f} MB over the second half"
+        )
+    if speed < LEAST_SPEED:
+        problems.append(f"it was {speed:.2f} × real time; {LEAST_SPEED:g} is wanted")
+    if hour.segments != [*range(1, len(hour.segments) + 1)]:
+        problems.append("a segment has no final, or two")
+    if _words(hour.saved) != _words(hour.told):
+        problems.append("the file that was saved has other words than the finals")
+    return Outcome(["one session"], rows, problems)
+
+
+async def _held(url: str, audio: bytes) -> float:
+    """Return at which speed audio is heard that is sent as fast as it is taken."""
+    audio = audio[: round(FIRST_S) * BYTES_A_SECOND]
+    began = time.monotonic()
+    await converse(url, audio)
+    return len(audio) / BYTES_A_SECOND / (time.monotonic() - began)
+
+
+async def _listen(url: str, audio: bytes, seconds: float, speed: float) -> Hour:
+    source = paced(
+        _repeated(audio, seconds), bytes_per_second=round(BYTES_A_SECOND * speed)
+    )
+    process = psutil.Process()
+    sent, partials = 0, 0
+    moments, segments, told = list[Moment](), list[int](), list[str]()
+
+    async def counted() -> Any:
+        nonlocal sent
+        async for piece in source:
+            sent += len(piece) // 2
+            yield piece
+
+    began = time.monotonic()
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "hour.vtt")
+        file = TranscriptFile(path)
+        printer = TranscriptPrinter(file, tasks=("transcribe",), name=None)
+        async with connect(url) as client, say(client, counted()):
+            async for arrival in client.arrivals():
+                printer.show(arrival)
+                event = arrival.event
+                partials += event.type == "partial"
+                if isinstance(event, Final):
+                    segments.append(event.segment)
+                    told.append(event.text)
+                    moments.append(
+                        Moment(
+                            event.end / SAMPLE_RATE / 60,
+                            sent / SAMPLE_RATE,
+                            (sent - event.settled) / SAMPLE_RATE,
+                            round(process.memory_info().rss / 1e6, 1),
+                        )
+                    )
+        printer.close()
+        file.close()
+        cues = (await asyncio.to_thread(path.read_text, "utf-8")).split("\n\n")[1:]
+    saved = [unescape(" ".join(cue.splitlines()[1:])) for cue in cues if cue]
+    return Hour(time.monotonic() - began, moments, segments, partials, told, saved)
+
+
+def _words(texts: list[str]) -> list[str]:
+    return " ".join(texts).split()
+
+
+def _repeated(audio: bytes, seconds: float) -> Iterator[bytes]:
+    left = round(seconds * SAMPLE_RATE) * 2
+    for piece in chain.from_iterable(map(pieces, repeat(audio))):
+        yield piece[:left]
+        left -= len(piece)
+        if left <= 0:
+            return
+
+
+@dataclass(frozen=True)
+class _Growth:
+    shown: float | None
+    """A minute of audio."""
+    over_half: float
+
+
+def _growth(points: list[tuple[float, float]], minutes: float) -> _Growth:
+    """Return how a figure grows over the second half of so much audio."""
+    end = points[-1][0]
+    found = slope([point for point in points if point[0] >= end / 2])
+    if found is None:
+        return _Growth(None, 0.0)
+    return _Growth(round(found, 3), found * minutes / 2)
