@@ -7,6 +7,7 @@ from engine.api import Mode, UtteranceOptions, by_task
 from engine.config import EncodingConfig, EngineConfig
 from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
 from engine.local import LocalEngine
+from engine.whisper_encoder import BlockEncoder
 from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
 from tests.engine.tiny_head import attentive_head
 from tests.engine_contract import EngineContract, PromptContract
@@ -23,6 +24,26 @@ def bare(text):
     """Return text without marks and capitals, which may differ."""
     kept = (c for c in text.lower() if c.isalnum() or c == " ")
     return "".join(kept)
+
+
+def test_audio_that_is_only_asked_about_is_encoded_in_larger_blocks(
+    tiny_whisper, monkeypatch
+):
+    encoded, encode = [], BlockEncoder.encode
+
+    def counting(self, features, *state, **keep):
+        encoded[-1] += len(features)
+        return encode(self, features, *state, **keep)
+
+    monkeypatch.setattr(BlockEncoder, "encode", counting)
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny")
+    for tasks in (("transcribe",), ()):
+        encoded.append(0)
+        utterance = engine.open(UtteranceOptions(tasks=tasks))
+        utterance.push(np.zeros(10 * SAMPLE_RATE, np.float32))
+        utterance.close()
+    told, asked = encoded
+    assert 0 < asked < 0.8 * told
 
 
 class TestTinyEngine(EngineContract):
