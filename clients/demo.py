@@ -22,6 +22,7 @@ from typing import BinaryIO
 from clients.errors import ClientError, ServerStartError
 from clients.file import FileSource
 from clients.latency import Arrival
+from clients.marks import Mark
 from clients.options import Options, Outputs
 from clients.run import caption, exit_code
 from clients.terminal import Printer
@@ -63,6 +64,9 @@ class Meter:
             self.first_texts_s.append(latency_s + heard / SAMPLE_RATE)
         if isinstance(event, Final) and event.text:
             self.finals_s.append(latency_s)
+
+    def mark(self, mark: Mark) -> None:
+        """Pass over it: nothing is late about it."""
 
     def close(self) -> None:
         """Begin another file: its segments are counted from 1 again."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from clients.conversation import MAX_HELD_S, UNPACED_HELD_S
 from clients.errors import AudioSourceError
 from clients.options import Options, Outputs, add_options, read_options
-from clients.paced import paced, unpaced
+from clients.paced import Gate, paced, unpaced
 from clients.pcm import AudioFile, describe
 from clients.run import caption, exit_code
 from stream.audio import PcmFormat
@@ -37,22 +37,38 @@ class FileSource:
         self.max_held_s = UNPACED_HELD_S if fast else MAX_HELD_S
         self._file = AudioFile(path)
         self._is_stopped = False
+        self._gate = Gate()
 
     @property
     def format(self) -> PcmFormat:
         """What its bytes mean."""
         return self._file.format
 
-    def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncIterator[bytes]:
         """Yield its audio, to the end."""
-        if not self.is_live:
-            return unpaced(self._pieces())
-        bytes_per_second = self.format.rate * self.format.sample_bytes
-        return paced(self._pieces(), bytes_per_second=bytes_per_second)
+        if self.is_live:
+            a_second = self.format.rate * self.format.sample_bytes
+            pieces = paced(
+                self._pieces(), bytes_per_second=a_second, clock=self._gate.now
+            )
+        else:
+            pieces = unpaced(self._pieces())
+        async for piece in pieces:
+            await self._gate.passed()
+            yield piece
 
     def stop(self) -> None:
         """End after the piece that is under way."""
         self._is_stopped = True
+        self._gate.open()
+
+    def pause(self) -> None:
+        """Stand still; nothing of the file is lost."""
+        self._gate.shut()
+
+    def resume(self) -> None:
+        """Go on where it was."""
+        self._gate.open()
 
     def _pieces(self) -> Iterator[bytes]:
         for piece in self._file.pieces(self.format.rate * PIECE_MS // 1000):
@@ -99,7 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="as fast as the server hears, not as spoken; latencies mean nothing then",
     )
-    add_options(parser)
+    add_options(parser, keys=True)
     return parser
 
 

@@ -4,8 +4,9 @@
     salmonn-mic --device USB --task transcribe --task translate:en
     salmonn-mic --seconds 60 --save note.srt
 
-Ctrl-C ends the audio; what was spoken is still answered.  `sounddevice` is imported
-only here, and only when a microphone is wanted: without PortAudio it does not import.
+Ctrl-C, or `q`, ends the audio; what was spoken is still answered.  `sounddevice` is
+imported only here, and only when a microphone is wanted: without PortAudio it does not
+import.
 """
 
 import argparse
@@ -158,6 +159,7 @@ class MicrophoneSource:
         self._microphone = microphone
         self._max_samples = None if max_s is None else round(max_s * audio.rate)
         self._inlet = Inlet(max_blocks)
+        self._is_paused = False
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Record until `stop` is called or the time is over.
@@ -186,6 +188,14 @@ class MicrophoneSource:
         """End after what has been recorded."""
         self._inlet.finish()
 
+    def pause(self) -> None:
+        """Hear nothing; times go on where they were, and `max_s` does not run."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Hear again."""
+        self._is_paused = False
+
     @property
     def loss(self) -> str | None:
         """What to tell of audio that was lost; None if none was."""
@@ -201,7 +211,8 @@ class MicrophoneSource:
         """Take a block from the audio thread, which must not wait."""
         if status.input_overflow:
             self.overflows += 1
-        self._inlet.offer(bytes(block))
+        if not self._is_paused:
+            self._inlet.offer(bytes(block))
 
     def _open(self) -> Any:
         return self._sd.RawInputStream(
@@ -267,9 +278,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--seconds",
         type=checked(positive),
         metavar="N",
-        help="stop by itself (default: at Ctrl-C)",
+        help="stop by itself (default: at q or Ctrl-C)",
     )
-    add_options(parser)
+    add_options(parser, keys=True)
     return parser
 
 

@@ -1,10 +1,6 @@
 """The command line that all clients share: its flags, its outputs, its exit codes.
 
-    0  everything was heard and answered
-    1  a failed run: no server, no audio, a segment without an answer
-    2  wrong usage
-
-Knows no source of audio.
+`EXIT_STATUS` is what scripts may build on.  Knows no source of audio.
 """
 
 import argparse
@@ -31,6 +27,22 @@ DEFAULT_URL = "ws://127.0.0.1:8765"
 STDOUT = "-"
 ABOUT = ("segment", "last_segment", "recent")
 MAX_RECENT_S = 30  # of the protocol
+EXIT_STATUS = """\
+exit status:
+  0    everything was heard and answered
+  1    it was not: no server, no audio, a segment or a question without its answer,
+       a file that was stopped before its end
+  2    wrong usage
+  130  interrupted again, while the last words were waited for
+"""
+KEYS = """\
+keys, where input and output are a terminal and there is no --json:
+  a         ask: what is typed up to Enter; Escape leaves it
+  p, space  pause, and go on
+  m         mark this moment; --save keeps it
+  q         quit, as Ctrl-C: the last words are waited for; again, they are not
+
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +85,15 @@ class Options:
         )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that all clients share."""
+def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
+    """Add the flags that all clients share, and what the help ends with.
+
+    Args:
+        parser: Of a command.
+        keys: Whether the command obeys keys while it hears.
+    """
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"{KEYS if keys else ''}{EXIT_STATUS}"
     server = parser.add_argument_group("server")
     server.add_argument(
         "--url",

@@ -1,6 +1,7 @@
 """Release recorded audio at the speed at which it was spoken.
 
-Knows no socket and no audio format; clock and sleep are arguments.
+Knows no socket and no audio format; clock and sleep are arguments.  While a `Gate` is
+shut its clock stands still, so that nothing is made up for when it opens.
 """
 
 import asyncio
@@ -34,3 +35,36 @@ async def unpaced(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     """Yield each piece as soon as it is asked for."""
     for piece in pieces:
         yield piece
+
+
+class Gate:
+    """Where recorded audio waits while it is paused."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stood_s = 0.0
+        self._shut_s: float | None = None
+        self._opened = asyncio.Event()
+        self._opened.set()
+
+    def now(self) -> float:
+        """Return the time, in seconds, without that for which it was shut."""
+        now_s = self._clock() if self._shut_s is None else self._shut_s
+        return now_s - self._stood_s
+
+    def shut(self) -> None:
+        """Let nothing pass; twice is once."""
+        if self._shut_s is None:
+            self._shut_s = self._clock()
+            self._opened.clear()
+
+    def open(self) -> None:
+        """Let everything pass again."""
+        if self._shut_s is not None:
+            self._stood_s += self._clock() - self._shut_s
+            self._shut_s = None
+            self._opened.set()
+
+    async def passed(self) -> None:
+        """Wait while it is shut."""
+        await self._opened.wait()

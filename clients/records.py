@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from clients.latency import Arrival
+from clients.marks import Mark
 from clients.output import OutputFile
 from stream.audio import SAMPLE_RATE
 from stream.events import (
@@ -73,6 +74,22 @@ def record(
     return fields
 
 
+def mark_record(mark: Mark, *, file: str | None = None) -> dict[str, Any]:
+    """Return what a line says of a mark."""
+    return {
+        "file": file,
+        "type": "mark",
+        "segment": None,
+        "task": None,
+        "text": mark.label,
+        "start_s": seconds(mark.at),
+        "end_s": seconds(mark.at),
+        "latency_s": None,
+        "language": None,
+        "mode": None,
+    }
+
+
 def _words(words: Sequence[Word]) -> list[dict[str, Any]]:
     return [
         {
@@ -108,6 +125,11 @@ class JsonPrinter:
         if fields is not None:
             self._stream.write(line(fields))
             self._stream.flush()
+
+    def mark(self, mark: Mark) -> None:
+        """Write a mark."""
+        self._stream.write(line(mark_record(mark, file=self._file)))
+        self._stream.flush()
 
     def close(self) -> None:
         """Do nothing: every line is out."""

@@ -13,10 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from clients.controls import Controls
 from clients.conversation import Client
 from clients.errors import ClientError
 from clients.latency import LagWatch
 from clients.options import Options, Outputs
+from clients.panel import Panel
 from clients.terminal import Printer
 from stream.audio import PcmFormat
 from stream.events import Error
@@ -58,6 +60,8 @@ class Source(Protocol):
 async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
     """Send a source to its end and show what comes back.
 
+    Where somebody sits at a terminal, keys are obeyed meanwhile.
+
     Returns:
         Whether every segment was answered.
 
@@ -67,11 +71,15 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
     is_answered, lag = True, LagWatch()
     with ExitStack() as stack, stopped_by_signals(source.stop):
         printers = [_closing(stack, p) for p in outputs.printers(source.name)]
+        controls = Controls.at_terminal(source, options, printers)
         async with (
             options.connect(source.format, max_held_s=source.max_held_s) as client,
             asyncio.TaskGroup() as tasks,
         ):
-            tasks.create_task(_feed(client, source, options))
+            panel = None
+            if controls is not None:
+                panel, obeying = controls.panel, tasks.create_task(controls.run(client))
+            tasks.create_task(_feed(client, source, options, panel))
             async for arrival in client.arrivals():
                 if isinstance(arrival.event, Error):
                     is_answered = False
@@ -82,6 +90,8 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
                     print(f"the server is {late}", file=sys.stderr)
                 for printer in printers:
                     printer.show(arrival)
+            if panel is not None:
+                obeying.cancel()
     return is_answered
 
 
@@ -90,16 +100,22 @@ def _closing(stack: ExitStack, printer: Printer) -> Printer:
     return printer
 
 
-async def _feed(client: Client, source: Source, options: Options) -> None:
+async def _feed(
+    client: Client, source: Source, options: Options, panel: Panel | None
+) -> None:
     """Send audio, and ask what was to be asked of it; the answers come as events."""
     second = source.format.rate * source.format.sample_bytes
     sent_s = asked_s = 0.0
     async for piece in source.pieces():
         await client.send(piece)
+        if panel is not None:
+            panel.hear(piece)
         sent_s += len(piece) / second
         if options.every_s is not None and sent_s - asked_s >= options.every_s:
             asked_s = sent_s
             await _ask(client, options)
+    if panel is not None:
+        panel.is_ending = True
     if sent_s > asked_s:
         await _ask(client, options)
     await client.end()

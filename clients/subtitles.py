@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from clients.latency import Arrival
+from clients.marks import Mark, WaitingMarks
 from clients.output import OutputFile
-from clients.records import line, record
+from clients.records import line, mark_record, record
+from clients.replay import settled_by
 from stream.events import Error, Final
 from stream.subtitles import Cue, cut, srt_cue, vtt_cue
 
@@ -101,6 +103,14 @@ class TranscriptFile:
         assert fields is not None, "a final is about a segment"
         self._output.write(line(fields))
 
+    def write_mark(self, mark: Mark, *, file: str | None) -> None:
+        """Add a mark as a line of JSON.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        self._output.write(line(mark_record(mark, file=file)))
+
     def close(self) -> None:
         """Close the file.
 
@@ -126,17 +136,32 @@ class TranscriptPrinter:
         self._file = file
         self._name = name
         self._captions = Captions(tasks)
+        self._marks = WaitingMarks()
 
     def show(self, arrival: Arrival) -> None:
         """Keep an event, if it is a final."""
         match arrival.event:
             case Final() as final if self._file.is_timeline:
-                self._file.write_cues(self._captions.push(final))
+                self._write(self._captions.push(final))
             case Final() as final:
                 self._file.write_final(final, file=self._name)
             case Error(segment=int(segment), task=task):
-                self._file.write_cues(self._captions.miss(segment, task))
+                self._write(self._captions.miss(segment, task))
+        if (settled := settled_by(arrival.event)) is not None:
+            self._file.write_cues(self._marks.settled(settled))
+
+    def mark(self, mark: Mark) -> None:
+        """Keep a mark, among the cues where it belongs."""
+        if self._file.is_timeline:
+            self._marks.push(mark)
+        else:
+            self._file.write_mark(mark, file=self._name)
 
     def close(self) -> None:
-        """Keep what is left of segments that lack a task."""
-        self._file.write_cues(self._captions.flush())
+        """Keep what is left of segments that lack a task, and marks behind them."""
+        self._write(self._captions.flush())
+        self._file.write_cues(self._marks.flush())
+
+    def _write(self, cues: Iterable[Cue]) -> None:
+        for cue in cues:
+            self._file.write_cues([*self._marks.before(cue), cue])

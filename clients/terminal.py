@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from clients.latency import Arrival
+from clients.marks import Mark
 from stream.audio import SAMPLE_RATE
 from stream.events import (
     Answer,
@@ -29,6 +30,9 @@ class Printer(Protocol):
 
     def show(self, arrival: Arrival) -> None:
         """Show an event, or pass over it."""
+
+    def mark(self, mark: Mark) -> None:
+        """Show a mark, or pass over it."""
 
     def close(self) -> None:
         """End the session; nothing is shown after."""
@@ -82,6 +86,10 @@ class LinePrinter:
                     shown += tail(arrival)
                 print(shown, file=self._stream, flush=True)
 
+    def mark(self, mark: Mark) -> None:
+        """Write a line."""
+        print(marked(mark), file=self._stream, flush=True)
+
     def close(self) -> None:
         """Do nothing: every line is out."""
 
@@ -96,6 +104,7 @@ class LivePrinter:
         self._partials: dict[tuple[int, str], Text] = {}
         self._answers: dict[str, tuple[str, Text]] = {}
         """The question of each, and what is shown of it."""
+        self._panel: str | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
 
@@ -136,6 +145,15 @@ class LivePrinter:
         if lasting is not None:
             self._live.console.print(lasting)
 
+    def show_panel(self, text: str) -> None:
+        """Show a line below everything; it stays there until it is replaced."""
+        self._panel = text
+        self._live.update(self._bottom(), refresh=True)
+
+    def mark(self, mark: Mark) -> None:
+        """Let a mark scroll up."""
+        self._live.console.print(Text(marked(mark), style="yellow"))
+
     def close(self) -> None:
         """Take away what was never made final."""
         self._live.stop()
@@ -152,7 +170,12 @@ class LivePrinter:
         width, most = self._console.width, max(1, self._console.height // 3)
         shown = [self._partials[key] for key in sorted(self._partials)]
         shown += [text for _, text in self._answers.values()]
-        return Group(*(t for s in shown for t in s.wrap(self._console, width)[-most:]))
+        lines = [t for s in shown for t in s.wrap(self._console, width)[-most:]]
+        if self._panel is not None:
+            # Its end, where somebody types.
+            end = self._panel[-width:]
+            lines.append(Text(end, style="dim", no_wrap=True, overflow="crop"))
+        return Group(*lines)
 
 
 def partial_text(partial: Partial, *, named: bool) -> Text:
@@ -182,6 +205,11 @@ def answer_text(answer: Answer, question: str) -> str:
 def times(event: Partial | Final | AnswerStarted | AnswerPartial | Answer) -> str:
     """Return when the audio was heard that an event is about."""
     return f"[{event.start / SAMPLE_RATE:.1f}–{event.end / SAMPLE_RATE:.1f}] "
+
+
+def marked(mark: Mark) -> str:
+    """Return a mark as people read it."""
+    return f"[{mark.at / SAMPLE_RATE:.1f}] {mark.label}"
 
 
 def head(event: Partial | Final, *, named: bool) -> str:

@@ -190,6 +190,16 @@ async def test_a_device_that_goes_away_is_an_error_after_its_last_block():
         await anext(pieces)
 
 
+async def test_a_paused_microphone_hears_nothing():
+    mic = source(FakePortAudio())
+    for is_paused in (False, True, False):
+        (mic.pause if is_paused else mic.resume)()
+        mic.hear(bytes([is_paused]) * 320, 160, None, FINE)
+    mic.stop()
+    assert b"".join([piece async for piece in mic.pieces()]) == bytes(640)
+    assert mic.loss is None
+
+
 async def test_a_device_that_does_not_open_is_named():
     sd = FakePortAudio()
 

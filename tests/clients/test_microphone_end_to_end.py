@@ -1,3 +1,4 @@
+import asyncio
 import json
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clients.pcm import AudioFile
+from tests.clients.pseudo_terminal import running_on_terminal
 from tests.clients.scripted_server import ScriptedServer, expected_texts
 from tests.clients.threaded_server import threaded_server
 from tests.clients.virtual_microphone import NAME, need_portaudio, virtual_microphone
@@ -84,3 +86,20 @@ def test_an_interrupt_ends_the_audio_and_the_last_finals_come(environment, speec
         out, err = process.communicate(timeout=PROCESS_S)
     assert process.returncode == 0, err
     assert finals(out) == spoken(server)
+
+
+async def test_keys_end_what_the_microphone_hears(environment, tmp_path):
+    saved = tmp_path / "note.vtt"
+    with threaded_server() as server:
+        async with running_on_terminal(
+            *(sys.executable, "-m", "clients.microphone"),
+            *("--url", server.url, "--save", str(saved)),
+            env=environment,
+        ) as (terminal, process):
+            await terminal.until("█")
+            terminal.press("m")
+            await terminal.until("mark 1")
+            terminal.press("q")
+            async with asyncio.timeout(PROCESS_S):
+                assert await process.wait() == 0
+    assert "[mark 1]" in saved.read_text()

@@ -1,6 +1,8 @@
+import asyncio
+
 import pytest
 
-from clients.paced import paced, unpaced
+from clients.paced import Gate, paced, unpaced
 
 
 class FakeTime:
@@ -50,3 +52,21 @@ async def test_an_hour_of_odd_pieces_does_not_drift():
 
 async def test_unpaced_pieces_come_unchanged():
     assert [piece async for piece in unpaced([b"a", b"b"])] == [b"a", b"b"]
+
+
+async def test_the_clock_of_a_gate_stands_still_while_it_is_shut():
+    time = FakeTime()
+    gate = Gate(time.clock)
+    time.now_s += 1
+    gate.shut()
+    gate.shut()
+    time.now_s += 5
+    assert gate.now() == 51
+    waiting = asyncio.create_task(gate.passed())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    gate.open()
+    await waiting
+    time.now_s += 1
+    gate.open()
+    assert gate.now() == 52
