@@ -28,7 +28,7 @@ from rich.console import Console
 
 from engine import ask_report
 from engine.api import Prompt
-from engine.ask_options import LOADABLE, LOADABLE_ON_CPU, PROGRAM, parse
+from engine.ask_options import PROGRAM, parse
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
 from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
@@ -180,15 +180,12 @@ def _load(preset: str, options: argparse.Namespace, notes: Console) -> "Answerer
 
     Raises:
         UnsupportedError: If it cannot compute as asked.
+        PackageError: If so few bits need a package that is not installed.
         WeightsError: If a part is missing, or does not fit the others.
     """
     if preset == "mini":
         return _load_mini(options)
     dtype: Any = options.dtype or _usual_dtype(options.device)
-    loadable = LOADABLE_ON_CPU if options.device == "cpu" else LOADABLE
-    if dtype not in loadable:
-        what = f"data type to load on {options.device}"
-        raise UnsupportedError(what, dtype, loadable)
     from engine import salmonn
     from engine.asking import SalmonnAnswerer
     from engine.salmonn_files import SalmonnFiles
@@ -250,7 +247,9 @@ def _inspect(preset: str, dtype: Any, options: argparse.Namespace) -> "Inspectio
     parts = _parts(options)
     if preset == "mini":
         return inspect_mini(EngineConfig(parts=parts))
-    return inspect(parts, preset, precision=dtype, beams=options.beams)
+    return inspect(
+        parts, preset, precision=dtype, beams=options.beams, device=options.device
+    )
 
 
 def _settings(options: argparse.Namespace) -> dict[str, str]:

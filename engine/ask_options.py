@@ -10,8 +10,6 @@ from engine.config import EngineConfig
 
 PROGRAM = "salmonn-ask"
 PRECISIONS = ("float32", "bfloat16", "float16", "8bit", "4bit")
-LOADABLE = PRECISIONS[:3]
-LOADABLE_ON_CPU = PRECISIONS[:4]
 
 
 def parse(
@@ -69,7 +67,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--dtype",
         choices=PRECISIONS,
         help="of the language model (default: bfloat16 on the CPU, else float16; of "
-        "mini, float32); 8bit is for the CPU, 4bit only for --dry-run",
+        "mini, float32); 4bit, and 8bit on a GPU, need the extra bits",
     )
     how.add_argument("--device", default="cpu", help="as torch names it (default: cpu)")
     how.add_argument("--beams", type=_count, default=4, help="default: %(default)s")

@@ -6,6 +6,7 @@ EngineError
 │   └── UnansweredError    … with the weights that there are:
 │       ├── UntrainedError     they were not trained for it
 │       └── UnloadedError      those for it are not there
+├── PackageError       a package that only some need, and that is not installed
 ├── TooLongError       an utterance longer than the model's positions
 ├── RecordingError     a sound file that cannot be heard
 └── WeightsError       a weight that is missing, damaged or does not fit
@@ -79,6 +80,19 @@ class UnloadedError(UnansweredError):
 
 def _all(names: Sequence[str]) -> str:
     return " and ".join(names)
+
+
+class PackageError(EngineError):
+    """Raised when something needs a package of an extra that is not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        self.what, self.package, self.extra = what, package, extra
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}: {self.package} is not installed "
+            f"(pip install 'salmonn-live[{self.extra}]')"
+        )
 
 
 class TooLongError(EngineError):

@@ -61,7 +61,12 @@ class Inspection:
 
 
 def inspect(
-    parts: PartsConfig, preset: str, *, precision: Precision, beams: int = 4
+    parts: PartsConfig,
+    preset: str,
+    *,
+    precision: Precision,
+    beams: int = 4,
+    device: str = "cpu",
 ) -> Inspection:
     """Look at all parts of a SALMONN.
 
@@ -70,13 +75,14 @@ def inspect(
         preset: Which SALMONN.
         precision: In which its language model would be loaded.
         beams: Of the search for an answer.
+        device: Where it is to run, as torch names it.
     """
     look = _Look(preset)
     trained = look.at("ckpt", parts.ckpt, lambda path: _checkpoint(path, preset))
     beats = look.at("beats", parts.beats, lambda path: _beats(path, trained))
     speech = look.at("whisper", parts.whisper, lambda path: _speech(path, trained))
     llm = look.at("llm", parts.llm, lambda path: _llm(path, trained))
-    how: dict[str, Any] = {"precision": precision, "beams": beams}
+    how: dict[str, Any] = {"precision": precision, "beams": beams, "device": device}
     memory: list[PartMemory] = []
     if trained and beats and speech and llm:
         memory = memory_of(
@@ -122,7 +128,7 @@ def inspect_mini(config: EngineConfig) -> Inspection:
 
 
 def released_memory(
-    preset: str, *, precision: Precision, beams: int = 4
+    preset: str, *, precision: Precision, beams: int = 4, device: str = "cpu"
 ) -> list[PartMemory]:
     """Return what a released SALMONN needs, from its shapes alone."""
     llm = official.llm_skeleton(preset)
@@ -141,6 +147,7 @@ def released_memory(
         cache=_cache_shape(llm.config.to_dict()),
         precision=precision,
         beams=beams,
+        device=device,
     )
 
 

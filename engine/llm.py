@@ -30,6 +30,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -206,7 +207,11 @@ def _seconds(dtype: Dtype) -> float:
 
 
 def load_llm(
-    folder: Path, dtype: Dtype = "bfloat16", *, device: str = "cpu"
+    folder: Path,
+    dtype: Dtype = "bfloat16",
+    *,
+    device: str = "cpu",
+    kept: BitsAndBytesConfig | None = None,
 ) -> LanguageModel:
     """Load a language model from a folder as transformers writes it.
 
@@ -214,17 +219,21 @@ def load_llm(
         folder: With `config.json`, weights and tokenizer.
         dtype: What to compute in.
         device: As torch names it.
+        kept: In what linear layers are kept, if not in `dtype` (engine.few_bits).
 
     Raises:
         WeightsError: If a file is missing, weights do not fit the model, or it is of a
             kind that we cannot run.
     """
     transformers.utils.logging.disable_progress_bar()
+    # What is kept small cannot be moved afterwards.
+    small = {"quantization_config": kept, "device_map": {"": device}} if kept else {}
     try:
         _check_attention(AutoConfig.from_pretrained(folder, local_files_only=True))
         model, info = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=DTYPES[dtype],
+            **small,
             local_files_only=True,
             output_loading_info=True,
         )
@@ -235,7 +244,7 @@ def load_llm(
         if keys := sorted(info[kind]):
             raise WeightsError(f"{folder}: {len(keys)} {kind} (first: {keys[0]})")
     model.eval().requires_grad_(False)
-    return LanguageModel(model.to(device), tokenizer)
+    return LanguageModel(model if kept else model.to(device), tokenizer)
 
 
 def stored_dtype(folder: Path) -> Dtype:

@@ -34,7 +34,7 @@ def add_adapter(
     """Put a new adapter in, which changes nothing yet, and make it the active one.
 
     Args:
-        model: The language model; its weights must not be quantised yet.
+        model: The language model; its weights must not be our int8 yet.
         lora: Rank, scale and which layers.
         name: Under which it can be chosen, where there are several.
         dropout: While it is trained; the original uses 0.1.

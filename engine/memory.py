@@ -20,22 +20,41 @@ Shapes = Mapping[str, tuple[int, ...]]
 Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
 
 GB: Final = 1e9
-BYTES: Final[Mapping[Precision, float]] = {
-    "float32": 4.0,
-    "bfloat16": 2.0,
-    "float16": 2.0,
-    "8bit": 1.0,  # and a scale for each output, which is not counted
-    "4bit": 0.5 + 4.0 / 64,  # and a float32 for each block of 64 weights
-}
-"""Of a weight of the language model's linear layers."""
-OTHER_BYTES: Final[Mapping[Precision, float]] = {**BYTES, "8bit": 4.0, "4bit": 2.0}
-"""Of its other weights, and of what it computes."""
-UNQUANTISED: Final[Mapping[Precision, tuple[str, ...]]] = {
-    "8bit": ("embed_tokens.weight",),  # as `engine.eight_bits` does it
-    "4bit": ("embed_tokens.weight", "lm_head.weight"),  # as others do it
-}
 PROMPT_TOKENS: Final = 40
 """Of a prompt without its audio: BOS, both halves, a question of some 20 tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How large the weights of a language model are, in bytes."""
+
+    linear: float
+    """Of its linear layers."""
+    other: float
+    """Of its other weights, and of what it computes."""
+    whole: tuple[str, ...] = ()
+    """How matrices end that are among the others."""
+
+
+TABLE, HEAD = "embed_tokens.weight", "lm_head.weight"
+KEPT: Final[Mapping[Precision, Kept]] = {
+    "float32": Kept(4.0, 4.0),
+    "bfloat16": Kept(2.0, 2.0),
+    "float16": Kept(2.0, 2.0),
+    # As `engine.eight_bits` does it; a scale for each output is not counted.
+    "8bit": Kept(1.0, 4.0, (TABLE,)),
+    # As `engine.few_bits` does it: and a float32 for each block of 64 weights.
+    "4bit": Kept(0.5 + 4.0 / 64, 2.0, (TABLE, HEAD)),
+}
+EIGHT_BITS_ELSEWHERE: Final = Kept(1.0, 2.0, (TABLE, HEAD))
+"""On another device than the CPU, as `engine.few_bits` does it."""
+
+
+def kept_in(precision: Precision, device: str) -> Kept:
+    """Return what the weights of a language model become on a device."""
+    if precision == "8bit" and device != "cpu":
+        return EIGHT_BITS_ELSEWHERE
+    return KEPT[precision]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +98,7 @@ def memory_of(
     llm: Shapes,
     cache: CacheShape,
     precision: Precision,
+    device: str = "cpu",
     beams: int = 4,
     max_tokens: int = 200,
 ) -> list[PartMemory]:
@@ -92,11 +112,12 @@ def memory_of(
         llm: Tensors of the language model, under transformers' names.
         cache: Of the language model.
         precision: Of its linear layers.
+        device: Where it is to be, as torch names it.
         beams: Of the search for an answer; each has a cache.
         max_tokens: Of an answer.
     """
     positions = PROMPT_TOKENS + audio_positions(bridge) + max_tokens
-    kept = OTHER_BYTES[precision]
+    kept = kept_in(precision, device)
     return [
         _float32("Whisper's encoder", _count(speech)),
         _float32("BEATs", _parameters_of_beats(audio)),
@@ -106,13 +127,13 @@ def memory_of(
             part="language model",
             dtype=precision,
             parameters=_count(llm),
-            size_bytes=_llm_bytes(llm, precision, kept),
+            size_bytes=_llm_bytes(llm, kept),
         ),
         PartMemory(
             part=f"KV cache, {beams} x {positions} positions",
-            dtype="float32" if kept == BYTES["float32"] else "16 bits",
+            dtype="float32" if kept.other == KEPT["float32"].other else "16 bits",
             parameters=0,
-            size_bytes=cache.size_bytes(beams * positions, kept),
+            size_bytes=cache.size_bytes(beams * positions, kept.other),
         ),
     ]
 
@@ -122,14 +143,14 @@ def whisper_memory(whole: Shapes) -> PartMemory:
     return _float32("Whisper", _count(whole))
 
 
-def _llm_bytes(llm: Shapes, precision: Precision, kept: float) -> int:
+def _llm_bytes(llm: Shapes, kept: Kept) -> int:
     linear = {
         name: shape
         for name, shape in llm.items()
-        if len(shape) == 2 and not name.endswith(UNQUANTISED.get(precision, ()))
+        if len(shape) == 2 and not name.endswith(kept.whole)
     }
     rest = _count(llm) - _count(linear)
-    return round(_count(linear) * BYTES[precision] + rest * kept)
+    return round(_count(linear) * kept.linear + rest * kept.other)
 
 
 def _float32(part: str, parameters: int) -> PartMemory:

@@ -13,7 +13,7 @@ Source:
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from engine.eight_bits import load_as_stored, to_int8
 from engine.errors import ContextFullError
 from engine.fbank import fbank
 from engine.features import of_clip
+from engine.few_bits import Bits, load_in
 from engine.geometry import FRAME_SAMPLES, MAX_FRAMES, SAMPLE_RATE
 from engine.llm import Dtype, LanguageModel, load_llm
 from engine.lora import add_adapter, load_adapter, use_adapter
@@ -137,7 +138,7 @@ def load(
     files: SalmonnFiles,
     preset: str,
     *,
-    dtype: Dtype | Literal["8bit"],
+    dtype: Dtype | Bits,
     device: str = "cpu",
     alpha: float | None = None,
 ) -> Salmonn:
@@ -146,13 +147,13 @@ def load(
     Args:
         files: Its four parts.
         preset: Which SALMONN it must be; `custom` may have any sizes.
-        dtype: Of the language model; `8bit` on the CPU only.  The other parts compute
-            in float32.
+        dtype: Of the language model.  The other parts compute in float32.
         device: As torch names it.
         alpha: Of the LoRA, in place of that of its training: less wakes abilities that
             were not trained, and costs trained ones (arXiv:2310.13289, 5.3).
 
     Raises:
+        PackageError: If so few bits need a package that is not installed.
         WeightsError: If a file cannot be read, or parts do not fit each other.
     """
     trained = read_checkpoint(files.ckpt, preset)
@@ -160,14 +161,20 @@ def load(
     speech_shapes(files.whisper, trained)
     beats = read_beats(files.beats, trained).model
     tower = AudioTower(load_encoder(files.whisper), beats, load_bridge(trained))
-    if dtype == "8bit":
-        llm = load_as_stored(files.llm)
-    else:
-        llm = load_llm(files.llm, dtype, device=device)
+    llm = _load_llm(files.llm, dtype, device)
     add_lora(llm, trained, alpha=alpha)
-    if dtype == "8bit":
+    if (dtype, device) == ("8bit", "cpu"):
         to_int8(llm)
     return Salmonn(tower.eval().requires_grad_(False).to(device), llm)
+
+
+def _load_llm(folder: Path, dtype: Dtype | Bits, device: str) -> LanguageModel:
+    """Load a language model; for eight bits on the CPU, as it is stored."""
+    if dtype == "8bit" and device == "cpu":
+        return load_as_stored(folder)
+    if dtype == "8bit" or dtype == "4bit":
+        return load_in(dtype, folder, device=device)
+    return load_llm(folder, dtype, device=device)
 
 
 def load_bridge(trained: Checkpoint) -> Bridge:

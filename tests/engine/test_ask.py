@@ -264,15 +264,20 @@ def test_a_device_that_is_not_there_is_wrong_usage(files, sounds, capsys):
     assert "no device 'abacus'; there are cpu" in err
 
 
-def test_what_cannot_be_loaded_is_wrong_usage(files, sounds, capsys):
+def test_few_bits_need_a_package_and_say_which(files, sounds, capsys, monkeypatch):
+    monkeypatch.setattr("engine.few_bits.PACKAGE", "no_such_package")
     asked = [sounds[0], *tiny(files), "--task", "describe", "--dtype", "4bit"]
     code, out, err = run(capsys, *asked)
-    assert (code, out) == (2, "")
-    assert "no data type to load on cpu '4bit'; there are float32, " in err
-    asked = [*asked[:-1], "8bit", "--device", "cuda"]
+    assert (code, out) == (1, "")
+    assert "four bits on cpu: no_such_package is not installed (pip install " in err
+
+
+def test_a_file_is_answered_in_four_bits(files, sounds, capsys):
+    asked = [sounds[0], *tiny(files), "--task", "describe", "--dtype", "4bit"]
     code, out, err = run(capsys, *asked)
-    assert (code, out) == (2, "")
-    assert "no data type to load on cuda '8bit'; there are float32, " in err
+    assert code == 0
+    assert out
+    assert "in 4bit on cpu" in err
 
 
 def test_json_that_cannot_be_written_is_told(files, sounds, capsys, tmp_path):
@@ -308,3 +313,10 @@ def test_a_dry_run_without_files_names_them_and_computes_all_the_same(capsys):
     assert code == 1
     assert "18.70" in out
     assert "no ckpt is named; expected salmonn_v1.pth" in err
+
+
+def test_a_dry_run_for_a_gpu_computes_what_lies_there(capsys):
+    asked = ["--dry-run", "--preset", "salmonn-13b", "--dtype", "8bit"]
+    code, out, _ = run(capsys, *asked, "--device", "cuda")
+    assert code == 1
+    assert "17.46" in out

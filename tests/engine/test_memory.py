@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.few_bits import load_in
 from engine.inspection import inspect, released_memory
 from engine.memory import CacheShape, audio_positions, memory_of
 from engine.qformer import BridgeConfig
@@ -54,6 +55,36 @@ def test_in_eight_bits_the_head_shrinks_and_the_rest_is_float32():
     parts = by_part(released_memory("salmonn-7b", precision="8bit"))
     assert parts["language model"].size_bytes == linear + 4 * others
     assert parts["KV cache"].dtype == "float32"
+
+
+def test_on_a_gpu_eight_bits_are_for_the_linear_layers_alone():
+    width, layers, ffn = 4096, 32, 11008
+    linear = layers * (4 * width * width + 3 * width * ffn)
+    others = 2 * 32_000 * width + (2 * layers + 1) * width
+    found = released_memory("salmonn-7b", precision="8bit", device="cuda")
+    parts = by_part(found)
+    assert parts["language model"].size_bytes == linear + 2 * others
+    assert parts["KV cache"].dtype == "16 bits"
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_what_few_bits_are_computed_to_need_is_what_lies_in_memory(tmp_path, bits):
+    files = write_salmonn(tmp_path)
+    where = {"precision": bits, "device": "cuda"}  # the same weights as on the CPU
+    (computed,) = (
+        row.size_bytes
+        for row in inspect(files.parts, "custom", **where).memory
+        if row.part == "language model"
+    )
+    model = load_in(bits, files.llm, device="cpu").model
+    held = sum(parameter.nbytes for parameter in model.parameters())
+    if bits == "4bit":  # its scales are no parameters
+        held += sum(
+            parameter.quant_state.absmax.nbytes
+            for parameter in model.parameters()
+            if hasattr(parameter, "quant_state")
+        )
+    assert computed == pytest.approx(held, rel=0.02)
 
 
 def test_what_was_trained_is_33_million_weights_in_float32():
