@@ -2,12 +2,14 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -123,6 +125,24 @@ def test_the_installed_commands_are_the_declared_ones():
         if script.dist is not None and script.dist.name == PROJECT["name"]
     }
     assert installed == PROJECT["scripts"]
+
+
+@pytest.mark.slow
+def test_the_wheel_has_all_that_is_no_python_too(tmp_path):
+    copy = tmp_path / "checkout"
+    for file in tracked():
+        target = copy / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    subprocess.run(
+        [*build, "--quiet", "--wheel-dir", str(tmp_path), str(copy)], check=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.startswith(PACKAGES)}
+    assert packed == {name_of(file) for folder in PACKAGES for file in tracked(folder)}
+    assert "stream/browser/index.html" in packed
 
 
 def normal(name: str) -> str:

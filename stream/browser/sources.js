@@ -5,6 +5,9 @@ import { RATE, toPcm } from "./resampler.js";
 
 const PIECE = RATE / 10;
 
+// Of shared sound: what a browser does to voices in calls would change it.
+const AS_IT_IS = { autoGainControl: false, echoCancellation: false, noiseSuppression: false };
+
 // Records until `stop`, or until the user ends the sharing: then `onEnd` is called.
 export class Recording {
   static async microphone(onPiece, onEnd) {
@@ -15,7 +18,7 @@ export class Recording {
 
   static async screen(onPiece, onEnd) {
     const media = needed(navigator.mediaDevices);
-    const audio = { suppressLocalAudioPlayback: false };
+    const audio = { ...AS_IT_IS, suppressLocalAudioPlayback: false };
     const shared = await media.getDisplayMedia({ video: true, audio, systemAudio: "include" });
     if (shared.getAudioTracks().length) return Recording.#of(shared, onPiece, onEnd);
     stopAll(shared);

@@ -5,6 +5,7 @@ the real model at the end.
 """
 
 import asyncio
+import base64
 import contextlib
 import io
 import json
@@ -60,11 +61,13 @@ def wav(pcm, rate=SAMPLE_RATE):
 
 
 @contextlib.asynccontextmanager
-async def browsing(url, *flags, **settings):
+async def browsing(url, *flags, muted=True, **settings):
     """Open the page; whatever it writes as an error, or cannot load, fails the test."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", *flags]
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", *flags],
+            ignore_default_args=[] if muted else ["--mute-audio"],
         )
         context = await browser.new_context(**settings)
         context.set_default_timeout(WAIT_MS)
@@ -380,6 +383,68 @@ async def test_programs_are_told_as_before_and_only_its_files_are_served():
         for name in ("none.js", "..%2froutes.py", "../routes.py"):
             answer = await page.request.get(f"{url_of(server)}browser/{name}")
             assert answer.status == 404
+
+
+TONE_HZ, TONE_LEVEL = 440, 0.5
+MEETING = """([title, source]) => {
+    document.title = title;
+    const sound = new Audio(source);
+    sound.loop = true;
+    return sound.play();
+}"""
+
+
+class KeepingEngine(ScriptedEngine):
+    """Keeps all samples that it hears."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def open(self, options):
+        utterance = super().open(options)
+        push = utterance.push
+
+        def keep(samples):
+            self.heard.append(samples)
+            push(samples)
+
+        utterance.push = keep
+        return utterance
+
+
+async def test_the_sound_of_another_tab_is_heard_as_it_is_until_it_is_closed():
+    engine, title = KeepingEngine(), "The meeting"
+    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    tone = TONE_LEVEL * np.sin(2 * math.pi * TONE_HZ * times)
+    source = base64.b64encode(wav(to_pcm(tone.astype(np.float32)))).decode()
+    flags = [
+        f"--auto-select-tab-capture-source-by-title={title}",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    async with (
+        running(engine=engine) as server,
+        # What is muted is silent for who shares it, too.
+        browsing(url_of(server), *flags, muted=False) as page,
+    ):
+        tab = await page.context.new_page()
+        await tab.goto("about:blank")
+        await tab.evaluate(MEETING, [title, f"data:audio/wav;base64,{source}"])
+        await page.bring_to_front()
+        await page.get_by_label("Tab or system sound").check()
+        await page.get_by_role("button", name="Start").click()
+        await page.wait_for_function(
+            "() => document.getElementById('level').value > -10"
+        )
+        await server.until(lambda: sum(map(len, engine.heard)) > 2 * SAMPLE_RATE)
+        await tab.close()
+        await over(page)
+    heard = np.concatenate(engine.heard)[SAMPLE_RATE // 2 :][:SAMPLE_RATE]
+    spectrum = np.abs(np.fft.rfft(heard)) ** 2
+    assert np.argmax(spectrum) == pytest.approx(TONE_HZ, abs=1)
+    # The browser makes it neither louder nor cleaner, as it would in a call.
+    assert np.abs(heard).max() == pytest.approx(TONE_LEVEL, rel=0.05)
+    assert spectrum[TONE_HZ - 5 : TONE_HZ + 6].sum() > 0.9 * spectrum.sum()
 
 
 @pytest.mark.end_to_end
