@@ -33,6 +33,7 @@ def connect(
     words: bool = False,
     opening_phrase: str | None = None,
     spoken_seconds: float = 10.0,
+    speakers: int = 0,
     token: str | None = None,
     resume: bool = True,
     give_up_s: float = GIVE_UP_S,
@@ -51,6 +52,7 @@ def connect(
         words: Whether finals say where each word was spoken.
         opening_phrase: Words with which a segment begins that asks a question.
         spoken_seconds: How much audio before it a spoken question is about.
+        speakers: The most speakers that are told apart; 0 tells none.
         token: Sent as a bearer token, if there is one.
         resume: Whether to go on over a new connection when one is lost.
         give_up_s: For how long a lost connection is tried again.
@@ -73,6 +75,7 @@ def connect(
             words=words,
             opening_phrase=opening_phrase,
             spoken_seconds=spoken_seconds,
+            speakers=speakers,
         ),
         token=token,
         give_up_s=give_up_s if resume else None,

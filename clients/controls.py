@@ -14,6 +14,7 @@ from clients.conversation import Client
 from clients.keys import Keyboard, is_attended
 from clients.options import Options
 from clients.panel import Order, Panel, Question
+from clients.speakers import SpeakerPrinter
 from clients.terminal import LivePrinter, Printer
 from stream.audio import PcmFormat
 
@@ -68,7 +69,8 @@ class Controls:
 
         A program that reads our JSON lines gets no keys either.
         """
-        screens = [one for one in printers if isinstance(one, LivePrinter)]
+        behind = [p.printer if isinstance(p, SpeakerPrinter) else p for p in printers]
+        screens = [one for one in behind if isinstance(one, LivePrinter)]
         if not screens or options.json is not None or not isinstance(source, Pausable):
             return None
         if not is_attended(sys.stdin, sys.stdout):

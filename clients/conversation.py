@@ -20,8 +20,8 @@ from clients.errors import (
     ClientError,
     DroppedError,
     QuestionError,
-    ServerError,
     UnreachableError,
+    raise_if_fatal,
 )
 from clients.latency import Arrival, SendTimes
 from clients.questions import QuestionBook
@@ -38,6 +38,7 @@ from stream.events import (
     End,
     Ended,
     Error,
+    NameSpeaker,
     Resume,
     ServerEvent,
     Start,
@@ -198,6 +199,12 @@ class Client:
             self._changed.notify_all()
         return answer
 
+    async def name_speaker(self, speaker: int, name: str) -> None:
+        """Call a speaker by a name; an empty one takes it away."""
+        async with self._changed:
+            self._questions.name(NameSpeaker(speaker=speaker, name=name))
+            self._changed.notify_all()
+
     async def _cancel(self, name: str) -> None:
         async with self._changed:
             self._questions.cancel(name, self._replay.end)
@@ -303,7 +310,7 @@ class Client:
             now_s = time.monotonic()
             if isinstance(event, Started):
                 raise BrokenServerError("a second `started`")
-            _raise_if_fatal(event)
+            raise_if_fatal(event)
             latency_s = self._times.latency_s(event, now_s)
             self._settle(event)
             if self._receipts.is_new(event):
@@ -354,7 +361,7 @@ class Client:
         return wire
 
     async def _begin(self, event: ServerEvent, *, is_resumption: bool) -> None:
-        _raise_if_fatal(event)
+        raise_if_fatal(event)
         if not isinstance(event, Started):
             raise BrokenServerError(f"`{event.type}` before `started`")
         if event.version != PROTOCOL_VERSION:
@@ -389,8 +396,3 @@ class Client:
                 failure = exc
         reason = f"gave up after {self._retry.limit_s:g} s; {failure}"
         raise DroppedError(self._url, reason) from failure
-
-
-def _raise_if_fatal(event: ServerEvent) -> None:
-    if isinstance(event, Error) and event.ends_session:
-        raise ServerError(event.code, event.message)

@@ -14,6 +14,7 @@ ClientError
 """
 
 from stream.errors import quote
+from stream.events import Error, ServerEvent
 
 
 class ClientError(Exception):
@@ -128,3 +129,13 @@ class OutputError(ClientError):
 
     def __str__(self) -> str:
         return f"{self.path}: cannot be written: {self.reason}"
+
+
+def raise_if_fatal(event: ServerEvent) -> None:
+    """Do nothing, unless an event ends the session with an error.
+
+    Raises:
+        ServerError: If it does.
+    """
+    if isinstance(event, Error) and event.ends_session:
+        raise ServerError(event.code, event.message)

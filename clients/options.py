@@ -17,6 +17,7 @@ from clients.client import connect
 from clients.conversation import MAX_HELD_S, Client
 from clients.output import OutputFile
 from clients.records import JsonPrinter
+from clients.speakers import SpeakerPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
 from clients.terminal import Printer, make_printer
 from clients.wire import native_url
@@ -27,6 +28,7 @@ DEFAULT_URL = "ws://127.0.0.1:8765"
 STDOUT = "-"
 ABOUT = ("segment", "last_segment", "recent")
 MAX_RECENT_S = 30  # of the protocol
+MAX_SPEAKERS = 16  # likewise
 EXIT_STATUS = """\
 exit status:
   0    everything was heard and answered
@@ -62,6 +64,8 @@ class Options:
     every_s: float | None = None
     """After how much audio they are asked again."""
     opening_phrase: str | None = None
+    speakers: int = 0
+    """The most that are told apart; 0 tells none."""
     token: str | None = None
     json: str | None = None
     """A path, or `-` for standard output, which then carries nothing else."""
@@ -80,6 +84,7 @@ class Options:
             partials=self.partials,
             words=self.words,
             opening_phrase=self.opening_phrase,
+            speakers=self.speakers,
             token=self.token,
             max_held_s=max_held_s,
         )
@@ -127,6 +132,20 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     )
     asked.add_argument(
         "--words", action="store_true", help="where each word of a final was spoken"
+    )
+    asked.add_argument(
+        "--speakers",
+        action="store_true",
+        help="tell who speaks (voices are kept no longer than the session)",
+    )
+    asked.add_argument(
+        "--max-speakers",
+        type=int,
+        choices=range(1, MAX_SPEAKERS + 1),
+        default=8,
+        metavar="N",
+        help=f"the most that are told apart, up to {MAX_SPEAKERS} (default: "
+        "%(default)s)",
     )
     questions = parser.add_argument_group("questions (for models that answer them)")
     questions.add_argument(
@@ -205,6 +224,7 @@ def read_options(
         last_s=arguments.last,
         every_s=arguments.every,
         opening_phrase=arguments.opening_phrase,
+        speakers=arguments.max_speakers if arguments.speakers else 0,
         token=token,
         json=arguments.json,
         save=arguments.save,
@@ -301,11 +321,16 @@ class Outputs(AbstractContextManager["Outputs"]):
             text = make_printer(
                 self._stdout, num_tasks=len(options.tasks), verbose=options.verbose
             )
-            printers.append(text)
+            printers.append(SpeakerPrinter(text) if options.speakers else text)
         if self._json is not None:
             printers.append(JsonPrinter(self._json, file=name))
         if self._transcript is not None:
             printers.append(
-                TranscriptPrinter(self._transcript, tasks=options.tasks, name=name)
+                TranscriptPrinter(
+                    self._transcript,
+                    tasks=options.tasks,
+                    name=name,
+                    speakers=bool(options.speakers),
+                )
             )
         return printers

@@ -35,6 +35,21 @@ class OutputFile:
         except OSError as exc:
             raise self._error(exc) from exc
 
+    def rewrite(self, text: str) -> None:
+        """Have the file hold this text instead; there is no moment without either.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        beside = self._path.with_name(f"{self._path.name}.new")
+        try:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+            self._stream.close()
+            beside.replace(self._path)
+            self._stream = self._path.open("a", encoding="utf-8", newline="\n")
+        except OSError as exc:
+            raise self._error(exc) from exc
+
     def flush(self) -> None:
         """Do nothing: every text is out."""
 

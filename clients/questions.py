@@ -1,5 +1,7 @@
 """The questions of a client: what has to be sent, what is open, what is lost.
 
+And the names that it gives to speakers, which go the same way.
+
 Pure: events in, decisions out.  No socket, no clock.  A question is sent behind the
 audio that it was asked after; one that a lost connection swallowed is sent again.
 """
@@ -7,7 +9,15 @@ audio that it was asked after; one that a lost connection swallowed is sent agai
 from collections import deque
 from dataclasses import dataclass
 
-from stream.events import Answer, Ask, Cancel, Error, ServerEvent, Started
+from stream.events import (
+    Answer,
+    Ask,
+    Cancel,
+    Error,
+    NameSpeaker,
+    ServerEvent,
+    Started,
+)
 
 
 @dataclass(slots=True)
@@ -27,7 +37,9 @@ class QuestionBook:
 
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
-        self._unsent: deque[tuple[int, Ask | Cancel]] = deque()
+        self._names: dict[int, NameSpeaker] = {}
+        """The last one of each speaker."""
+        self._unsent: deque[tuple[int, Ask | Cancel | NameSpeaker]] = deque()
         """Each with the sample of the client before which it is not sent."""
         self._num_sent = 0
 
@@ -51,7 +63,12 @@ class QuestionBook:
             question.is_cancelled = True
             self._unsent.append((position, Cancel(id=name)))
 
-    def take(self, cursor: int) -> Ask | Cancel | None:
+    def name(self, event: NameSpeaker) -> None:
+        """Have a name sent, before all else."""
+        self._names[event.speaker] = event
+        self._unsent.appendleft((0, event))
+
+    def take(self, cursor: int) -> Ask | Cancel | NameSpeaker | None:
         """Return what is to be sent next, after so many samples; None if nothing is."""
         if not self._unsent or self._unsent[0][0] > cursor:
             return None
@@ -95,11 +112,16 @@ class QuestionBook:
         for name in lost:
             del self._open[name]
         self._unsent.extendleft(reversed(again))
-        if lost:
-            self._unsent = deque(
+        # Another server counts speakers anew: the names that were given are of others.
+        names = list(self._names.values()) if started.resumed else []
+        self._names = {event.speaker: event for event in names}
+        self._unsent = deque(
+            [(0, event) for event in names]
+            + [
                 (position, event)
                 for position, event in self._unsent
-                if event.id in self._open
-            )
+                if not isinstance(event, NameSpeaker) and event.id in self._open
+            ]
+        )
         self._num_sent = started.asked
         return lost

@@ -20,6 +20,9 @@ from stream.events import (
     Final,
     Partial,
     ServerEvent,
+    SpeakerNamed,
+    Speakers,
+    SpeakerTurn,
     SpeechEnded,
     SpeechStarted,
     Word,
@@ -27,6 +30,7 @@ from stream.events import (
 
 SegmentEvent = SpeechStarted | Partial | SpeechEnded | Final
 AnswerEvent = AnswerStarted | AnswerPartial | Answer
+SpeakerEvent = Speakers | SpeakerNamed
 
 
 def seconds(samples: int) -> float:
@@ -38,7 +42,7 @@ def record(
     event: ServerEvent, *, file: str | None = None, latency_s: float | None = None
 ) -> dict[str, Any] | None:
     """Return what a line says of an event; None of one about neither text nor audio."""
-    if not isinstance(event, SegmentEvent | AnswerEvent | Error):
+    if not isinstance(event, SegmentEvent | AnswerEvent | SpeakerEvent | Error):
         return None
     if isinstance(event, Error) and event.ends_session:
         return None
@@ -62,6 +66,12 @@ def record(
         case Final(words=words, source=source):
             fields["source"] = source
             fields |= {"words": _words(words)} if words else {}
+        case Speakers(turns=turns) if turns:
+            fields |= {"start_s": seconds(turns[0].start)}
+            fields |= {"end_s": seconds(turns[-1].end), "complete": event.complete}
+            fields["turns"] = _turns(turns)
+        case SpeakerNamed():
+            fields |= {"speaker": event.speaker, "name": event.name}
         case Error():
             fields |= {"code": event.code, "message": event.message}
             fields |= {"id": event.question} if event.question is not None else {}
@@ -98,6 +108,19 @@ def _words(words: Sequence[Word]) -> list[dict[str, Any]]:
             "end_s": seconds(word.end),
         }
         for word in words
+    ]
+
+
+def _turns(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
+    return [
+        {
+            "speaker": turn.speaker,
+            "name": turn.name or None,
+            "text": turn.text,
+            "start_s": seconds(turn.start),
+            "end_s": seconds(turn.end),
+        }
+        for turn in turns
     ]
 
 

@@ -1,10 +1,12 @@
 """Finals as a transcript on disk: SubRip (.srt), WebVTT (.vtt) or JSON lines (.jsonl).
 
-Everything is written as it comes, so that a crash loses nothing.  Knows no connection
-and no screen.
+Everything is written as it comes, so that a crash loses nothing.  What turns out to be
+another speaker's is put right at the end; in JSON lines, by a later line.  Knows no
+connection and no screen.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clients.latency import Arrival
@@ -12,10 +14,15 @@ from clients.marks import Mark, WaitingMarks
 from clients.output import OutputFile
 from clients.records import line, mark_record, record
 from clients.replay import settled_by
-from stream.events import Error, Final
+from clients.speakers import TASK, TRANSCRIBE, Names, spoken
+from stream.events import Error, Final, ServerEvent, SpeakerNamed, Speakers
 from stream.subtitles import Cue, cut, srt_cue, vtt_cue
 
 SUFFIXES = (".srt", ".vtt", ".jsonl")
+
+
+Told = Final | Speakers | None
+"""What is known of a task; None where nothing will come."""
 
 
 class Captions:
@@ -24,10 +31,21 @@ class Captions:
     Pure.  Each task's finals come in the order of their segments.
     """
 
-    def __init__(self, tasks: Sequence[str]) -> None:
-        self._tasks = tuple(tasks)
-        self._open: dict[int, dict[str, Final | None]] = {}
-        """By segment and task; None where a final will not come."""
+    def __init__(self, tasks: Sequence[str], *, speakers: bool = False) -> None:
+        """Begin.
+
+        Args:
+            tasks: What is asked about each segment.
+            speakers: Whether who speaks is told, too; a cue then waits for that.
+        """
+        self._tasks = (*tasks, TASK) if speakers else tuple(tasks)
+        self._names = Names()
+        self._open: dict[int, dict[str, Told]] = {}
+        """By segment and task."""
+        self._done: dict[int, dict[str, Told]] = {}
+        """Those that were given out, if speakers are told: they may be corrected."""
+        self.is_corrected = False
+        """Whether cues that were given out are others by now."""
 
     def push(self, final: Final) -> list[Cue]:
         """Add a final; return the cues of the segments that are now complete."""
@@ -40,24 +58,66 @@ class Captions:
         self._open.setdefault(segment, {}).update(dict.fromkeys(tasks))
         return self._complete()
 
+    def recognise(self, event: Speakers | SpeakerNamed) -> list[Cue]:
+        """Take who speaks, or what a speaker is called; return as `push`."""
+        is_named = self._names.follow(event)
+        if isinstance(event, SpeakerNamed) or event.segment in self._done:
+            if isinstance(event, Speakers):
+                self._done[event.segment][TASK] = event
+            self.is_corrected |= is_named or isinstance(event, Speakers)
+            return []
+        if event.complete:
+            self._open.setdefault(event.segment, {})[TASK] = event
+        return self._complete()
+
+    def all(self) -> list[Cue]:
+        """Return all cues as they are to be by now."""
+        return [cue for finals in self._done.values() for cue in self._cues(finals)]
+
     def _complete(self) -> list[Cue]:
         cues = []
         while self._open:
             segment = min(self._open)
             if len(self._open[segment]) < len(self._tasks):
                 break
-            cues += self._cues(self._open.pop(segment))
+            cues += self._give_out(segment)
         return cues
 
     def flush(self) -> list[Cue]:
         """End the stream; return the cues of segments that lack a task."""
-        left = [self._open[segment] for segment in sorted(self._open)]
-        self._open.clear()
-        return [cue for finals in left for cue in self._cues(finals)]
+        return [
+            cue for segment in sorted(self._open) for cue in self._give_out(segment)
+        ]
 
-    def _cues(self, finals: dict[str, Final | None]) -> list[Cue]:
-        named = [finals.get(task) for task in self._tasks]
-        return cut([final for final in named if final and final.text.strip()])
+    def _give_out(self, segment: int) -> list[Cue]:
+        finals = self._open.pop(segment)
+        if TASK in self._tasks:
+            self._done[segment] = finals
+        return self._cues(finals)
+
+    def _cues(self, told: dict[str, Told]) -> list[Cue]:
+        named = [told.get(task) for task in self._tasks]
+        finals = [f for f in named if isinstance(f, Final) and f.text.strip()]
+        speakers, transcript = told.get(TASK), told.get(TRANSCRIBE)
+        turns = spoken(speakers) if isinstance(speakers, Speakers) else []
+        if not turns or not isinstance(transcript, Final):
+            return cut(finals)
+        # What is not shared out among the turns stands with the longest.
+        others = [final for final in finals if final is not transcript]
+        longest = max(turns, key=lambda turn: turn.end - turn.start)
+        cues: list[Cue] = []
+        for turn in turns:
+            words = [w for w in transcript.words if turn.start <= w.start < turn.end]
+            part = replace(
+                transcript,
+                text=turn.text,
+                start=turn.start,
+                end=turn.end,
+                words=tuple(words) if len(words) == len(turn.text.split()) else (),
+            )
+            beside = others if turn is longest else []
+            cues += cut([part, *beside], speaker=self._names.label(turn.speaker))
+        return cues
 
 
 class TranscriptFile:
@@ -73,8 +133,11 @@ class TranscriptFile:
         self._suffix = path.suffix
         self._num_cues = 0
         self._output = OutputFile(path)
-        if path.suffix == ".vtt":
-            self._output.write("WEBVTT\n\n")
+        self._output.write(self._head)
+
+    @property
+    def _head(self) -> str:
+        return "WEBVTT\n\n" if self._suffix == ".vtt" else ""
 
     @property
     def is_timeline(self) -> bool:
@@ -89,18 +152,29 @@ class TranscriptFile:
         """
         for cue in cues:
             self._num_cues += 1
-            is_srt = self._suffix == ".srt"
-            text = srt_cue(self._num_cues, cue) if is_srt else vtt_cue(cue)
-            self._output.write(text)
+            self._output.write(self._text(self._num_cues, cue))
 
-    def write_final(self, final: Final, *, file: str | None) -> None:
-        """Add a final as a line of JSON.
+    def rewrite_cues(self, cues: Iterable[Cue]) -> None:
+        """Have these cues in place of all.
+
+        Raises:
+            OutputError: If they cannot be written.
+        """
+        texts = [self._text(number, cue) for number, cue in enumerate(cues, 1)]
+        self._num_cues = len(texts)
+        self._output.rewrite(self._head + "".join(texts))
+
+    def _text(self, number: int, cue: Cue) -> str:
+        return srt_cue(number, cue) if self._suffix == ".srt" else vtt_cue(cue)
+
+    def write_event(self, event: ServerEvent, *, file: str | None) -> None:
+        """Add a final, or who speaks, as a line of JSON.
 
         Raises:
             OutputError: If it cannot be written.
         """
-        fields = record(final, file=file)
-        assert fields is not None, "a final is about a segment"
+        fields = record(event, file=file)
+        assert fields is not None, "it is about a segment or a speaker"
         self._output.write(line(fields))
 
     def write_mark(self, mark: Mark, *, file: str | None) -> None:
@@ -124,7 +198,12 @@ class TranscriptPrinter:
     """Keep the finals of a session in a file."""
 
     def __init__(
-        self, file: TranscriptFile, *, tasks: Sequence[str], name: str | None
+        self,
+        file: TranscriptFile,
+        *,
+        tasks: Sequence[str],
+        name: str | None,
+        speakers: bool = False,
     ) -> None:
         """Begin a session.
 
@@ -132,19 +211,27 @@ class TranscriptPrinter:
             file: Where finals go; it stays open.
             tasks: What is asked about each segment.
             name: What the session hears.
+            speakers: Whether who speaks is told.
         """
         self._file = file
         self._name = name
-        self._captions = Captions(tasks)
+        self._captions = Captions(tasks, speakers=speakers)
         self._marks = WaitingMarks()
+        self._marked: list[Cue] = []
+        """All marks: they stay where they are when cues are put right."""
 
     def show(self, arrival: Arrival) -> None:
-        """Keep an event, if it is a final."""
+        """Keep an event, if it is a final, or tells who speaks."""
         match arrival.event:
-            case Final() as final if self._file.is_timeline:
-                self._write(self._captions.push(final))
-            case Final() as final:
-                self._file.write_final(final, file=self._name)
+            case Speakers(complete=False):
+                pass
+            case Final() | Speakers() | SpeakerNamed() as event:
+                if not self._file.is_timeline:
+                    self._file.write_event(event, file=self._name)
+                elif isinstance(event, Final):
+                    self._write(self._captions.push(event))
+                else:
+                    self._write(self._captions.recognise(event))
             case Error(segment=int(segment), task=task):
                 self._write(self._captions.miss(segment, task))
         if (settled := settled_by(arrival.event)) is not None:
@@ -154,13 +241,17 @@ class TranscriptPrinter:
         """Keep a mark, among the cues where it belongs."""
         if self._file.is_timeline:
             self._marks.push(mark)
+            self._marked.append(mark.cue())
         else:
             self._file.write_mark(mark, file=self._name)
 
     def close(self) -> None:
-        """Keep what is left of segments that lack a task, and marks behind them."""
+        """Keep what is left, and marks behind it; put right what was wrong."""
         self._write(self._captions.flush())
         self._file.write_cues(self._marks.flush())
+        if self._captions.is_corrected:
+            cues = [*self._marked, *self._captions.all()]
+            self._file.rewrite_cues(sorted(cues, key=lambda cue: cue.start_ms))
 
     def _write(self, cues: Iterable[Cue]) -> None:
         for cue in cues:

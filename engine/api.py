@@ -13,6 +13,8 @@ All positions are samples at `SAMPLE_RATE`, counted from the start of the uttera
         engine.generate([reply])             # a token more for each reply, in one pass
     reply.close()
     utterance.close()
+    speakers = engine.open_speakers(8)       # once a session, if they are to be told
+    speakers.push(1, samples)                # the same segments
 """
 
 from collections.abc import Sequence
@@ -134,6 +136,36 @@ class UtteranceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A stretch of a segment in which one speaker is heard."""
+
+    speaker: int
+    """Counted from 1, in the order in which they were first heard; 0 is not known."""
+    start: int
+    """Samples of the segment."""
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSpeakers:
+    """Who speaks in a segment, as far as can be told now."""
+
+    segment: int
+    turns: tuple[Turn, ...]
+    """Without gaps, from its first sample to the last one heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerNews:
+    """What is told otherwise now than before."""
+
+    segments: tuple[SegmentSpeakers, ...] = ()
+    joined: tuple[tuple[int, int], ...] = ()
+    """Speakers that turned out to be another one: the number that is no more, and the
+    one that stands for both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """What an engine can do."""
 
@@ -145,6 +177,8 @@ class EngineInfo:
     answers_questions: bool = False
     """Whether `Utterance.ask` takes free text, too."""
     languages: tuple[str, ...]
+    max_speakers: int = 0
+    """The most voices of a session that are told apart; 0 if none are."""
     max_samples: int
     """Longest utterance; the server's longest segment must not exceed it."""
     description: str
@@ -220,6 +254,34 @@ class Reply(Protocol):
         """Free its memory, finished or not; nothing may be called after."""
 
 
+class Speakers(Protocol):
+    """The voices of one session: who speaks in its segments.
+
+    Feeding a segment in pieces of any size gives the turns of feeding it at once.  What
+    was told of a segment may be told otherwise later.  No voice is ever handed out.
+    """
+
+    def push(self, segment: int, samples: Samples) -> SpeakerNews:
+        """Hear more of a segment; return what is told otherwise than before."""
+
+    def end(self, segment: int) -> SpeakerNews:
+        """End a segment; return what is told of it, and of others that changed.
+
+        Nothing is told of a segment that was never heard.
+        """
+
+    def enrol(self, samples: Samples) -> int:
+        """Know a voice from a clip of it alone; return the speaker's number.
+
+        Raises:
+            EngineError: If the clip is too short, or there are as many speakers already
+                as may be told apart.
+        """
+
+    def close(self) -> None:
+        """Forget all voices; nothing may be called after."""
+
+
 class Engine(Protocol):
     """A model, ready to hear utterances.  Not thread-safe: one thread drives it."""
 
@@ -250,6 +312,13 @@ class Engine(Protocol):
 
         Raises:
             UnsupportedError: As `check` does.
+        """
+
+    def open_speakers(self, most: int) -> Speakers:
+        """Begin to tell the voices of a session apart.
+
+        Args:
+            most: The most speakers, 1 to `EngineInfo.max_speakers`.
         """
 
     def generate(self, replies: Sequence[Reply]) -> None:

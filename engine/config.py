@@ -91,6 +91,9 @@ class EngineConfig:
 
     Threads that wait for a core that someone else uses wait long (docs/adr/0010).
     """
+    speakers: Literal["auto", "on", "off"] = "auto"
+    """Whether clients may have speakers told apart (docs/speakers.md).  `auto`: if the
+    part `voices` was fetched; `on` fetches it."""
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
     beams: int = 1
     """Beams of the search for text; 1 is greedy, which is what partials can afford."""

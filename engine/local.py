@@ -24,6 +24,7 @@ from engine.api import (
     Prompt,
     Reply,
     Samples,
+    Speakers,
     UtteranceOptions,
 )
 from engine.config import EncodingConfig, EngineConfig
@@ -43,8 +44,10 @@ from engine.heads import load_head
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
 from engine.listening import Head, LiveReply, Transcript
 from engine.skills import basis_of
+from engine.speaker_turns import LocalSpeakers
 from engine.transcriber import Transcriber
-from engine.weights import resolve
+from engine.voices import VoiceEncoder, load_voices
+from engine.weights import is_there, resolve
 from engine.whisper import TASKS, Whisper, load_whisper
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
@@ -53,6 +56,8 @@ DTYPES = ("float32", "bfloat16", "int8")
 TRIALS = 5  # runs of each data type; the fastest counts
 WARM_UP_S = 3.0
 ASKED_BLOCK_WINDOWS = 4  # the largest that training draws (docs/adr/0028)
+MAX_SPEAKERS = 16
+"""That are told apart in a session: a bound on its memory and on a path's cost."""
 
 
 class LocalEngine:
@@ -63,6 +68,7 @@ class LocalEngine:
         config: How audio is encoded, and text searched for.
         why: What decided the data type.
         head: SALMONN, which answers prompts; without it, none are answered.
+        voices: Tells voices apart; without it, no speakers are told.
     """
 
     def __init__(
@@ -72,9 +78,10 @@ class LocalEngine:
         *,
         why: str,
         head: Head | None = None,
+        voices: VoiceEncoder | None = None,
     ) -> None:
         self._whisper, self._config, self._why = whisper, config, why
-        self._head = head
+        self._head, self._voices = head, voices
         threads = torch.get_num_threads()
         plural = "1 thread" if threads == 1 else f"{threads} threads"
         left = min(MAX_FRAMES, round(config.encoding.left_context_s * ENCODER_RATE))
@@ -96,6 +103,7 @@ class LocalEngine:
             prompted_tasks=head.skills.names if head else (),
             answers_questions=head is not None and head.skills.questions,
             languages=tuple(whisper.vocabulary.languages),
+            max_speakers=MAX_SPEAKERS if voices else 0,
             max_samples=MAX_SAMPLES,
             description=f"{whisper.name} on cpu, {why}, {plural}; {answers}",
             parameters=whisper.num_parameters + (head.num_parameters if head else 0),
@@ -111,8 +119,9 @@ class LocalEngine:
         torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
         folder = resolve("whisper", config)
         head = load_head(config)
+        voices = _load_voices(config)
         whisper, why = _load(folder, config.dtype)
-        return cls(whisper, config, why=why, head=head)
+        return cls(whisper, config, why=why, head=head, voices=voices)
 
     @property
     def info(self) -> EngineInfo:
@@ -133,6 +142,10 @@ class LocalEngine:
             self.generate([reply])
             reply.close()
         utterance.close()
+        if self._voices:
+            speakers = self.open_speakers(1)
+            speakers.push(1, noise.astype(np.float32))
+            speakers.close()
 
     def check(self, options: UtteranceOptions) -> None:
         """Refuse options that cannot be served; see `engine.api.Engine`."""
@@ -153,6 +166,12 @@ class LocalEngine:
             # It is heard, not asked: that nobody can do it would not be true.
             raise UnsupportedError("prompt", prompt.task, self._info.prompted_tasks)
         basis_of(self._config.preset, skills, prompt)
+
+    def open_speakers(self, most: int) -> Speakers:
+        """Begin to tell the voices of a session apart."""
+        assert self._voices, "see EngineInfo.max_speakers"
+        assert 1 <= most <= MAX_SPEAKERS, "see EngineInfo.max_speakers"
+        return LocalSpeakers(self._voices, most)
 
     def generate(self, replies: Sequence[Reply]) -> None:
         """Add a token to each reply; see `engine.api.Engine`."""
@@ -192,11 +211,23 @@ class LocalEngine:
     def with_encoding(self, encoding: EncodingConfig) -> "LocalEngine":
         """Return an engine with the same weights that encodes in another way."""
         config = replace(self._config, encoding=encoding)
-        return LocalEngine(self._whisper, config, why=self._why, head=self._head)
+        return LocalEngine(
+            self._whisper,
+            config,
+            why=self._why,
+            head=self._head,
+            voices=self._voices,
+        )
 
     def with_head(self, head: Head) -> "LocalEngine":
         """Return an engine with the same encoder and a SALMONN behind it."""
-        return LocalEngine(self._whisper, self._config, why=self._why, head=head)
+        return LocalEngine(
+            self._whisper,
+            self._config,
+            why=self._why,
+            head=head,
+            voices=self._voices,
+        )
 
     def new_encoding(self) -> StreamingEncoder:
         """Return the encoder of an utterance alone, to measure it."""
@@ -224,7 +255,19 @@ class LocalEngine:
     def close(self) -> None:
         """Free the model."""
         del self._whisper, self._encoder, self._decoder, self._transcriber
-        self._head = None
+        self._head = self._voices = None
+
+
+def _load_voices(config: EngineConfig) -> VoiceEncoder | None:
+    """Return what tells voices apart, if the configuration wants it and it is there.
+
+    Raises:
+        WeightsError: If it is damaged; or if it must be there, and cannot be fetched.
+    """
+    is_wanted = config.speakers == "on" or (
+        config.speakers == "auto" and is_there("voices", config)
+    )
+    return load_voices(resolve("voices", config)) if is_wanted else None
 
 
 def _layers(whisper: Whisper, head: Head) -> tuple[int, ...]:

@@ -79,6 +79,17 @@ def resolve(
     return _prepare(found, cache, report or Lines(logger.info), None)
 
 
+def is_there(part: str, config: EngineConfig) -> bool:
+    """Return whether a part lies where `resolve` looks for it, good or damaged."""
+    found = PRESETS.get(config.preset, {}).get(part)
+    if found is None:
+        return False
+    if config.weights is None:
+        return (cache_folder() / found.folder).is_dir()
+    folder = store.inside(config.weights, found)
+    return all((folder / name).is_file() for name in found.ready)
+
+
 def command(part: Part) -> str:
     """Return the command that fetches or repairs a part."""
     return f"salmonn-weights --part {part.name}"

@@ -15,6 +15,7 @@ one engine thread (`Work`), in this order:
                       a partial if the turn takes all the audio there is
     early steps     only when there is nothing else: the first partials of a segment
                     come in shorter steps
+    voices          only when there is not even that: who speaks, a piece of a segment
 
 Audio of one utterance is joined, so a newer partial replaces an older one.  A
 session that lags by more than `SLICE` gets no partials, and its finals and its
@@ -25,8 +26,9 @@ cannot.  Finals are never dropped, and neither are the replies that belong to th
 Bounds: un-encoded audio grows with what a session adds, so whoever adds it looks at
 `backlog` and `num_standing` first and waits; whoever lets a question in looks at
 `num_waiting` (stream/hub.py).  Every utterance begins with audio, and finals go before
-audio, so the utterances that wait are bounded by the same figure.  One utterance a
-session is kept after its final, to be asked about, until the final of the next.
+audio, so the utterances that wait are bounded by the same figure.  Audio whose voices
+wait is bounded by `voice_backlog` in the same way: it is never dropped.  One utterance
+a session is kept after its final, to be asked about, until the final of the next.
 """
 
 from collections import deque
@@ -40,8 +42,10 @@ from stream.jobs import (
     CancelReply,
     Dropping,
     Failed,
+    Forgetting,
     Generating,
     Job,
+    RecognisingFailed,
     ReleaseKept,
     ReplyFailed,
     Result,
@@ -49,6 +53,7 @@ from stream.jobs import (
 )
 from stream.replies import Pending, ReplyBook
 from stream.utterances import SAMPLE_BYTES, SLICE, Utterance, UtteranceBook
+from stream.voices import VoiceBook
 
 Kind = Callable[[float], Work | None]
 """Takes the time; returns the next piece of work of its kind."""
@@ -62,6 +67,7 @@ class JobBook:
     def __init__(self) -> None:
         self._utterances = UtteranceBook()
         self._replies = ReplyBook()
+        self._voices = VoiceBook()
         self._unwanted: deque[Work] = deque()
         self._kinds: deque[Kind] = deque((self._question, self._step, self._hearing))
         """By turns; the one served longest ago comes first."""
@@ -84,8 +90,10 @@ class JobBook:
                     self._release(session)
                 case ReleaseKept():
                     self._close(self._utterances.release_all(session))
+                    self._forget_voices(session)
                 case _:
                     self._utterances.add(session, job, now)
+                    self._voices.add(session, job)
 
     def take(self, now: float) -> Work | None:
         """Return what the engine does next, or None if there is nothing."""
@@ -106,8 +114,9 @@ class JobBook:
             if (turn := kind(now)) is not None:
                 self._serve(kind)
                 return turn
-        idle = self._utterances.next_turn(Utterance.is_worth_idle_time)
-        return None if idle is None else self._utterances.hand_out(idle, now)
+        if idle := self._utterances.next_turn(Utterance.is_worth_idle_time):
+            return self._utterances.hand_out(idle, now)
+        return self._voices.next_turn()
 
     def note(self, session: str, result: Result | None) -> None:
         """Take what became of a piece of work."""
@@ -115,6 +124,9 @@ class JobBook:
             case Failed(segment=segment):
                 self._replies.drop_segment(session, segment)
                 self._close(self._utterances.drop(session, segment))
+                self._voices.drop(session, segment)
+            case RecognisingFailed(segment=segment):
+                self._voices.drop(session, segment)
             case Answered(reply=reply) | ReplyFailed(reply=reply):
                 self._replies.end((session, reply))
 
@@ -123,10 +135,15 @@ class JobBook:
         self._close(self._utterances.cancel(session))
         for key in self._replies.cancel(session):
             self._unwanted.append(Dropping(*key))
+        self._forget_voices(session)
 
     def backlog(self, session: str) -> int:
         """Return how many samples of a session the engine has not been given."""
         return self._utterances.backlog(session)
+
+    def voice_backlog(self, session: str) -> int:
+        """Return how many samples of a session wait to have their speakers told."""
+        return self._voices.backlog(session)
 
     def longest_wait(self, now: float) -> float:
         """Return for how many seconds the most neglected utterance has been ready."""
@@ -189,6 +206,10 @@ class JobBook:
             return self._replies.awaits(session, segment)
 
         self._close(self._utterances.release(session, is_awaited))
+
+    def _forget_voices(self, session: str) -> None:
+        if self._voices.cancel(session):
+            self._unwanted.append(Forgetting(session))
 
     def _close(self, utterances: Iterable[Utterance]) -> None:
         self._unwanted.extend(utterance.closing() for utterance in utterances)

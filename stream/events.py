@@ -57,6 +57,8 @@ class Start:
     """A segment that begins with these words asks a question with those behind them."""
     spoken_seconds: float = 10.0
     """So much audio before a question that is spoken is what it is about."""
+    speakers: int = 0
+    """The most speakers that are told apart; 0 tells none."""
     resume: Resume | None = None
 
 
@@ -94,6 +96,16 @@ class Cancel:
 
     type: ClassVar[str] = "cancel"
     id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameSpeaker:
+    """Call a speaker by a name from now on, for the session."""
+
+    type: ClassVar[str] = "name_speaker"
+    speaker: int
+    name: str
+    """Empty takes the name away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +201,42 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerTurn:
+    """A stretch of a segment in which one speaker is heard."""
+
+    speaker: int
+    """Counted from 1, never numbered anew; 0 is not known (yet)."""
+    name: str = ""
+    """Empty unless the speaker was given one."""
+    start: int
+    end: int
+    text: str = ""
+    """Its share of the segment's transcript, once that is final."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speakers:
+    """Who speaks in a segment, as far as can be told; a later one replaces it."""
+
+    type: ClassVar[str] = "speakers"
+    seq: int
+    segment: int
+    turns: tuple[SpeakerTurn, ...]
+    complete: bool
+    """Whether the segment was heard to its end, and its transcript is shared out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerNamed:
+    """A speaker has a name now, also in what was told before."""
+
+    type: ClassVar[str] = "speaker_named"
+    seq: int
+    speaker: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerStarted:
     """A question was understood; its answer is under way."""
 
@@ -277,13 +325,15 @@ class Error:
         return self.segment is None and self.question is None
 
 
-ClientEvent = Start | Flush | Ask | Cancel | End
+ClientEvent = Start | Flush | Ask | Cancel | NameSpeaker | End
 ServerEvent = (
     Started
     | SpeechStarted
     | Partial
     | SpeechEnded
     | Final
+    | Speakers
+    | SpeakerNamed
     | AnswerStarted
     | AnswerPartial
     | Answer

@@ -28,7 +28,7 @@ from stream.errors import (
     ShutdownError,
     StreamError,
 )
-from stream.events import Ask, Cancel, Error, Start, Started, full_task
+from stream.events import Ask, Cancel, Error, NameSpeaker, Start, Started, full_task
 from stream.jobs import Result
 from stream.metrics import Metrics
 from stream.resume import EventLog, ForgottenError, SessionStore
@@ -46,6 +46,9 @@ ends."""
 MOST_WAITING = 64
 """Prompts, of all sessions, that the engine has not begun with; further questions are
 refused.  One may hold 30 s of audio, so 61 MB in all."""
+MOST_UNTOLD_S = 60.0
+"""Audio of a session, in seconds, whose speakers are not told yet.  Captions go first,
+so it is more than they may lag behind by; beyond it reading waits."""
 NAME_BYTES = 16  # of randomness in a session's name, which is what lets it be resumed
 
 
@@ -226,6 +229,11 @@ class Hub:
         stream.session.cancel(cancel)
         self._drain(stream)
 
+    def name_speaker(self, stream: Stream, event: NameSpeaker) -> None:
+        """Call a speaker by a name; raise what `Session.name_speaker` does."""
+        stream.session.name_speaker(event)
+        self._drain(stream)
+
     def end(self, stream: Stream) -> None:
         """Hear no more."""
         stream.session.end()
@@ -254,6 +262,7 @@ class Hub:
         return max(
             self.backlog_s(stream) / self.config.limits.max_backlog_s,
             self._worker.num_standing(stream.name) / MOST_STANDING,
+            self._worker.voice_backlog(stream.name) / SAMPLE_RATE / MOST_UNTOLD_S,
         )
 
     async def room(self, stream: Stream) -> None:

@@ -9,7 +9,15 @@ A session numbers its segments and, apart from those, the replies that it asks f
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from engine.api import Finish, Hypothesis, Mode, Prompt, Source, UtteranceOptions
+from engine.api import (
+    Finish,
+    Hypothesis,
+    Mode,
+    Prompt,
+    Source,
+    SpeakerNews,
+    UtteranceOptions,
+)
 
 ReplyKey = tuple[str, int]
 """A session's name and its number of the reply."""
@@ -26,6 +34,8 @@ class OpenUtterance:
     partials: bool
     keep: bool = False
     """Whether it is kept after its final, to be asked about, until the next one's."""
+    speakers: int = 0
+    """The most speakers of the session that are told apart; 0 if they are not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,27 @@ class Dropping:
     reply: int
 
 
-Work = Hearing | Asking | Generating | Dropping
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognising:
+    """The voices of a segment are heard further."""
+
+    session: str
+    segment: int
+    most: int
+    """Speakers of the session."""
+    pcm: bytes
+    is_last: bool
+    """Whether the segment ends with these samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """A session is over: forget its voices."""
+
+    session: str
+
+
+Work = Hearing | Asking | Generating | Dropping | Recognising | Forgetting
 
 
 # Results: what the engine answers.
@@ -217,6 +247,26 @@ class ReplyFailed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What is told otherwise now, in this segment or in earlier ones."""
+
+    segment: int
+    news: SpeakerNews
+    is_last: bool
+    """Whether the segment was heard to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisingFailed:
+    """Nobody can tell who speaks in a segment."""
+
+    segment: int
+    code: str
+    message: str
+
+
 SegmentResult = Heard | Finished | Failed
+SpeakerResult = Recognised | RecognisingFailed
 ReplyResult = Asked | Said | Answered | ReplyFailed
-Result = SegmentResult | ReplyResult
+Result = SegmentResult | SpeakerResult | ReplyResult

@@ -21,6 +21,7 @@ from stream.events import (
     Partial,
     Progress,
     ServerEvent,
+    Speakers,
 )
 
 MOST_EVENTS = 1_024
@@ -47,7 +48,8 @@ class EventLog:
         subject = _subject(event)
         if (replaced := self._latest.pop(subject, None)) is not None:
             self._events.pop(replaced, None)
-        if isinstance(event, Partial | AnswerPartial | Progress):
+        is_told_again = isinstance(event, Speakers) and not event.complete
+        if is_told_again or isinstance(event, Partial | AnswerPartial | Progress):
             self._latest[subject] = event.seq
         self._events[event.seq] = event
         if len(self._events) > MOST_EVENTS:
@@ -79,6 +81,8 @@ def _subject(event: ServerEvent) -> Hashable:
             return segment, task
         case AnswerPartial(id=name) | Answer(id=name) | Error(question=str(name)):
             return Answer, name
+        case Speakers(segment=segment):
+            return Speakers, segment
         case Progress():
             return Progress
         case _:

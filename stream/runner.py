@@ -6,10 +6,11 @@ no event loop; a failure ends what it happened to, and nothing else.
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from engine.api import Engine, Reply, Utterance
+from engine.api import Engine, Reply, Speakers, Utterance
 from engine.errors import EngineError
 from stream.audio import to_float
 from stream.jobs import (
@@ -20,9 +21,13 @@ from stream.jobs import (
     Dropping,
     Failed,
     Finished,
+    Forgetting,
     Generating,
     Heard,
     Hearing,
+    Recognised,
+    Recognising,
+    RecognisingFailed,
     ReplyFailed,
     ReplyKey,
     Result,
@@ -49,6 +54,8 @@ class Runner:
         self._own: dict[ReplyKey, Utterance] = {}
         """Of audio that is listened to for one reply."""
         self._replies: dict[ReplyKey, Reply] = {}
+        self._speakers: dict[str, Speakers] = {}
+        """By session."""
 
     @property
     def num_replies(self) -> int:
@@ -81,6 +88,27 @@ class Runner:
             case Dropping(session=session, reply=reply):
                 self._drop((session, reply))
                 return [(session, None)]
+            case Recognising():
+                return [(work.session, self._recognise(work))]
+            case Forgetting(session=session):
+                if speakers := self._speakers.pop(session, None):
+                    speakers.close()
+                return [(session, None)]
+
+    def _recognise(self, work: Recognising) -> Result:
+        failed = partial(RecognisingFailed, work.segment)
+        return _guarded("voice", lambda: self._tell_speakers(work), failed)
+
+    def _tell_speakers(self, work: Recognising) -> Recognised:
+        if work.session not in self._speakers:
+            self._speakers[work.session] = self._engine.open_speakers(work.most)
+        speakers = self._speakers[work.session]
+        news = speakers.push(work.segment, to_float(work.pcm))
+        if work.is_last:
+            # What ends a segment tells all of it again: only who was joined is kept.
+            joined, news = news.joined, speakers.end(work.segment)
+            news = replace(news, joined=(*joined, *news.joined))
+        return Recognised(work.segment, news, work.is_last)
 
     def _hear(self, work: Hearing) -> Result | None:
         failed = partial(Failed, work.segment)

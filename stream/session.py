@@ -29,6 +29,7 @@ from stream.events import (
     Ended,
     Error,
     Final,
+    NameSpeaker,
     Progress,
     ServerEvent,
     SpeechEnded,
@@ -44,6 +45,8 @@ from stream.jobs import (
     Job,
     MakeFinal,
     OpenUtterance,
+    Recognised,
+    RecognisingFailed,
     ReleaseKept,
     Result,
     SegmentJob,
@@ -59,8 +62,9 @@ from stream.segmenter import (
     SegmentPaused,
     SegmentStarted,
 )
+from stream.speakers import SpeakerTeller
 from stream.vad import VoiceDetector
-from stream.wishes import Check, read_wishes
+from stream.wishes import TRANSCRIBE, Check, read_wishes
 
 
 class Session:
@@ -131,6 +135,7 @@ class Session:
             say=self._say,
             want=self._add,
         )
+        self._teller = SpeakerTeller(with_text=TRANSCRIBE in self._wishes.tasks)
 
     @property
     def accepted(self) -> int:
@@ -201,6 +206,18 @@ class Session:
             self._asker.cancel(cancel)
             self._settle()
 
+    def name_speaker(self, event: NameSpeaker) -> None:
+        """Call a speaker by a name from now on.
+
+        Raises:
+            ProtocolError: If a field is out of range, or no speakers are told.
+        """
+        if self.is_over:
+            return
+        if not self._wishes.speakers:
+            raise ProtocolError("name_speaker: start asked for no speakers")
+        self._say(self._teller.name(event))
+
     def end(self, because: StreamError | None = None) -> None:
         """Hear no more; once all is answered, say `Ended`, or why it was ended."""
         if self._ending:
@@ -234,6 +251,11 @@ class Session:
                 if segment := self._pending.get(number):
                     segment.outcome = result
                 self._asker.fail_segment(result)
+                self._say(*self._teller.fail(result))
+            case Recognised():
+                self._say(*self._teller.recognise(result))
+            case RecognisingFailed():
+                self._say(*self._teller.fail(result))
             case _:
                 self._asker.deliver(result)
         self._settle()
@@ -286,8 +308,16 @@ class Session:
         self._pending[number] = segment
         self._asker.begin_segment(segment)
         self._say(SpeechStarted(seq=0, segment=number, start=start))
+        if wishes.speakers:
+            self._teller.begin(number, start)
         self._jobs.append(
-            OpenUtterance(number, self._options, wishes.hears_partials, wishes.keep)
+            OpenUtterance(
+                number,
+                self._options,
+                wishes.hears_partials,
+                wishes.keep,
+                wishes.speakers,
+            )
         )
 
     def _want(self, number: int, job: SegmentJob) -> None:
@@ -311,10 +341,12 @@ class Session:
             for event in told:
                 settled = self._settled if event is told[-1] else before
                 if isinstance(event, Final):
-                    event = replace(event, settled=settled)
-                self._say(event)
+                    self._tell_final(replace(event, settled=settled))
+                else:
+                    self._say(event)
         self._move()
-        if not self._flushed or self._pending or self._asker.num_open or self.is_over:
+        num_open = self._asker.num_open + self._teller.num_open
+        if not self._flushed or self._pending or num_open or self.is_over:
             return
         self._jobs.append(ReleaseKept())
         if self._last_word:
@@ -322,6 +354,13 @@ class Session:
             return
         self.is_over = True
         self._say(Ended(seq=0, accepted=self.accepted, settled=self.settled))
+
+    def _tell_final(self, final: Final) -> None:
+        """Tell a final; its transcript is shared out among those who speak."""
+        wanted = self.request.words
+        self._say(final if wanted else replace(final, words=()))
+        if final.task == TRANSCRIBE:
+            self._say(*self._teller.final(final))
 
     def _move(self) -> None:
         """Bring `settled` up to date; it never goes back."""

@@ -24,10 +24,12 @@ class Cue:
     end_ms: int
     """After the start, always."""
     lines: tuple[str, ...]
+    speaker: str = ""
+    """What to call who speaks; empty if it is not told."""
 
 
-def cut(finals: Sequence[Final]) -> list[Cue]:
-    """Return the cues of a segment, given its finals that have text."""
+def cut(finals: Sequence[Final], *, speaker: str = "") -> list[Cue]:
+    """Return the cues of a segment, or of a turn in it, given finals that have text."""
     if not finals:
         return []
     texts = [" ".join(final.text.split()) for final in finals]
@@ -35,7 +37,12 @@ def cut(finals: Sequence[Final]) -> list[Cue]:
     parts = [split(text, num_cues) for text in texts]
     times_ms = _times_ms(finals[0], parts[0])
     return [
-        Cue(start_ms, max(end_ms, start_ms + 1), tuple(line for line in lines if line))
+        Cue(
+            start_ms,
+            max(end_ms, start_ms + 1),
+            tuple(line for line in lines if line),
+            speaker,
+        )
         for start_ms, end_ms, lines in zip(
             times_ms, times_ms[1:], zip(*parts, strict=True), strict=False
         )
@@ -101,10 +108,13 @@ def _clock(time_ms: int, point: str) -> str:
 
 
 def srt_cue(number: int, cue: Cue) -> str:
-    """Return a cue of a SubRip file, the blank line after it included."""
+    """Return a cue of a SubRip file, the blank line after it included.
+
+    Who speaks stands before the text: SubRip has no place for it.
+    """
     times = f"{srt_time(cue.start_ms)} --> {srt_time(cue.end_ms)}"
     # SubRip has no escapes: an arrow in the text would look like times.
-    text = "\n".join(line.replace("-->", "→") for line in cue.lines)
+    text = "\n".join(line.replace("-->", "→") for line in _labelled(cue))
     return f"{number}\n{times}\n{text}\n\n"
 
 
@@ -112,7 +122,13 @@ def vtt_cue(cue: Cue) -> str:
     """Return a cue of a WebVTT file, the blank line after it included."""
     times = f"{vtt_time(cue.start_ms)} --> {vtt_time(cue.end_ms)}"
     text = "\n".join(_escape(line) for line in cue.lines)
-    return f"{times}\n{text}\n\n"
+    voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
+    return f"{times}\n{voice}{text}\n\n"
+
+
+def _labelled(cue: Cue) -> list[str]:
+    first, *others = cue.lines
+    return [f"{cue.speaker}: {first}" if cue.speaker else first, *others]
 
 
 def _escape(text: str) -> str:

@@ -38,6 +38,8 @@ class Wishes:
     """Whether it may be asked about after its end."""
     opening_phrase: str | None
     spoken_seconds: float
+    speakers: int
+    """The most that are told apart; 0 tells none."""
 
     @property
     def hears_partials(self) -> bool:
@@ -65,6 +67,16 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
     may_ask = request.opening_phrase is not None or AUDIO_QUESTION in request.tasks
     if may_ask and not (info.answers_questions and TRANSCRIBE in info.tasks):
         raise UnsupportedRequestError(f"{info.model} answers no spoken questions")
+    if request.speakers and not info.max_speakers:
+        raise UnsupportedRequestError(
+            "this server tells no speakers apart: it lacks the part voices, "
+            "or engine.speakers is off"
+        )
+    if not 0 <= request.speakers <= info.max_speakers:
+        raise ProtocolError(
+            f"start: speakers is {request.speakers}; "
+            f"it must be 0 to {info.max_speakers}"
+        )
     heard = tuple(task for task in request.tasks if task in info.tasks)
     # What the engine cannot be asked, it refuses when it is checked.
     prompted = tuple(
@@ -73,7 +85,11 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
     if may_ask and TRANSCRIBE not in heard:
         heard += (TRANSCRIBE,)
     options = UtteranceOptions(
-        tasks=heard, prompted=prompted, language=request.language, words=request.words
+        tasks=heard,
+        prompted=prompted,
+        language=request.language,
+        # A transcript is shared out among speakers by the times of its words.
+        words=request.words or bool(request.speakers),
     )
     try:
         check(options)
@@ -86,6 +102,7 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
         keep=info.answers_questions or bool(info.prompted_tasks),
         opening_phrase=request.opening_phrase,
         spoken_seconds=request.spoken_seconds,
+        speakers=request.speakers,
     )
 
 

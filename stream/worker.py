@@ -73,6 +73,10 @@ class Worker:
         """Return how many samples of a session the engine has not been given."""
         return self._book.backlog(session)
 
+    def voice_backlog(self, session: str) -> int:
+        """Return how many samples of a session wait to have their speakers told."""
+        return self._book.voice_backlog(session)
+
     def num_standing(self, session: str) -> int:
         """Return how many replies that belong to finals a session waits for."""
         return self._book.num_standing(session)

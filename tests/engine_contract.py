@@ -285,3 +285,60 @@ class PromptContract:
         for reply in replies:
             reply.close()
         utterance.close()
+
+
+class SpeakersContract:
+    """Inherited by the tests of each engine that tells speakers apart."""
+
+    def test_turns_have_no_gaps_and_cover_what_was_heard(self, engine, audio):
+        speakers = engine.open_speakers(2)
+        for piece in pieces(audio, BLOCK):
+            speakers.push(3, piece)
+        (told,) = speakers.end(3).segments
+        speakers.close()
+        assert told.segment == 3
+        assert (told.turns[0].start, told.turns[-1].end) == (0, len(audio))
+        for turn, following in zip_longest(told.turns, told.turns[1:]):
+            assert turn.start < turn.end
+            assert following is None or turn.end == following.start
+            assert following is None or turn.speaker != following.speaker
+
+    @pytest.mark.parametrize("size", [320, 7_777])
+    def test_turns_are_the_same_however_audio_was_cut(self, engine, audio, size):
+        told = []
+        for cut in (size, len(audio)):
+            speakers = engine.open_speakers(3)
+            for segment in (1, 2):
+                for piece in pieces(audio, cut):
+                    speakers.push(segment, piece)
+                told.append(speakers.end(segment))
+            speakers.close()
+        assert told[:2] == told[2:]
+
+    def test_there_are_no_more_speakers_than_may_be(self, engine, audio, other_audio):
+        for most in (1, 2):
+            speakers = engine.open_speakers(most)
+            found = set()
+            for segment, clip in enumerate((audio, other_audio, audio)):
+                speakers.push(segment, clip)
+                for told in speakers.end(segment).segments:
+                    found |= {turn.speaker for turn in told.turns}
+            speakers.close()
+            assert len(found - {0}) <= most
+
+    def test_sessions_do_not_know_each_other_s_voices(self, engine, audio, other_audio):
+        alone = engine.open_speakers(4)
+        alone.push(1, audio)
+        expected = alone.end(1)
+        one, other = engine.open_speakers(4), engine.open_speakers(4)
+        other.push(1, other_audio)
+        other.end(1)
+        one.push(1, audio)
+        assert one.end(1) == expected
+        for speakers in (alone, one, other):
+            speakers.close()
+
+    def test_of_a_segment_that_was_never_heard_nothing_is_told(self, engine):
+        speakers = engine.open_speakers(1)
+        assert speakers.end(9).segments == ()
+        speakers.close()

@@ -26,6 +26,7 @@ from stream.events import (
     End,
     Error,
     Flush,
+    NameSpeaker,
     ServerEvent,
     Start,
     Started,
@@ -157,6 +158,8 @@ class NativeConnection:
                 self._hub.ask(stream, ask)
             case Cancel() as cancel:
                 self._hub.cancel(stream, cancel)
+            case NameSpeaker() as event:
+                self._hub.name_speaker(stream, event)
             case End():
                 self._hub.end(stream)
             case Start():

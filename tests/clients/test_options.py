@@ -26,13 +26,14 @@ def test_every_flag_is_read(monkeypatch):
     flags = "--url ws://a:1/other --task transcribe --task translate:de --language fr "
     flags += "--no-partials --words --token-env SECRET --json - --save a.srt -v "
     flags += "--ask who? --ask what? --about segment --last 5 --every 2.5 "
-    flags += "--opening-phrase hey"
+    flags += "--opening-phrase hey --speakers --max-speakers 4"
     assert read(*flags.split()) == Options(
         asks=("who?", "what?"),
         about="segment",
         last_s=5.0,
         every_s=2.5,
         opening_phrase="hey",
+        speakers=4,
         url="ws://a:1/other",
         tasks=("transcribe", "translate:de"),
         language="fr",

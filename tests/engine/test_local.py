@@ -7,10 +7,11 @@ from engine.api import Mode, UtteranceOptions, by_task
 from engine.config import EncodingConfig, EngineConfig
 from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
 from engine.local import LocalEngine
+from engine.voices import VoiceEncoder
 from engine.whisper_encoder import BlockEncoder
 from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
 from tests.engine.tiny_head import attentive_head
-from tests.engine_contract import EngineContract, PromptContract
+from tests.engine_contract import EngineContract, PromptContract, SpeakersContract
 from tests.weights import require_weights
 
 SPEECH = "demo/jfk.ogg"
@@ -66,6 +67,30 @@ class TestTinyEngine(EngineContract):
     # A random model has no idea of silence.
     test_silence_has_no_words = None
     test_an_utterance_of_nothing_has_no_words = None
+
+
+class TestTinySpeakers(SpeakersContract):
+    """A random encoder of voices finds some in noise."""
+
+    @pytest.fixture
+    def engine(self, tiny_whisper):
+        torch.manual_seed(3)
+        voices = VoiceEncoder().eval()
+        return LocalEngine(tiny_whisper, EngineConfig(), why="tiny", voices=voices)
+
+    @pytest.fixture
+    def audio(self):
+        return np.random.default_rng(1).normal(0, 0.2, 70_000).astype(np.float32)
+
+    @pytest.fixture
+    def other_audio(self):
+        time = np.arange(80_000, dtype=np.float32) / SAMPLE_RATE
+        return np.sin(3_000 * time**2)
+
+    def test_its_info_says_how_many_it_tells_apart(self, engine, tiny_whisper):
+        assert engine.info.max_speakers == 16
+        without = LocalEngine(tiny_whisper, EngineConfig(), why="tiny")
+        assert without.info.max_speakers == 0
 
 
 OURS = {"queries": 2, "speech_layers": 2, "context": 4, "running": True}

@@ -20,7 +20,10 @@ from engine.api import (
     Prompt,
     Reply,
     Samples,
+    SegmentSpeakers,
     Source,
+    SpeakerNews,
+    Turn,
     Utterance,
     UtteranceOptions,
     Word,
@@ -35,6 +38,8 @@ UNKNOWN = 13
 CRASH = 14
 """A word on which it crashes."""
 VOICE_BYTES = bytes(640)
+VOICE = 20
+"""Words of 1 to 19 are said by one voice, of 20 to 39 by another, and so on."""
 
 
 def speak(*words: int, samples: int = 4_800) -> bytes:
@@ -67,6 +72,7 @@ class ScriptedEngine:
             prompted_tasks=("describe", "translate:zh"),
             answers_questions=True,
             languages=("en", "de"),
+            max_speakers=4,
             max_samples=max_samples,
             description="scripted",
         )
@@ -80,6 +86,10 @@ class ScriptedEngine:
         """Replies that are not closed."""
         self.refuses = ""
         """A word: a prompt that has it is no prompt that it can go on with."""
+        self.num_listeners = 0
+        """Sessions whose voices it holds."""
+        self.is_deaf = False
+        """Whether it can tell no voices apart, against its word."""
         self.num_pushes = 0
         self.batches: list[int] = []
         """How many replies each call of `generate` went on with."""
@@ -117,6 +127,10 @@ class ScriptedEngine:
         self.check(options)
         self.num_open += 1
         return ScriptedUtterance(self, options)
+
+    def open_speakers(self, most: int) -> "ScriptedSpeakers":
+        self.num_listeners += 1
+        return ScriptedSpeakers(self, most)
 
     def close(self) -> None:
         self.is_closed = True
@@ -189,6 +203,56 @@ class ScriptedUtterance:
             mode=Mode.STREAMING,
             words=tuple(words) if is_final and self._options.words else (),
         )
+
+
+class ScriptedSpeakers:
+    """Implements `engine.api.Speakers`: a voice a range of words.
+
+    Once a voice beyond `most` is heard, it is taken for the last one.
+    """
+
+    def __init__(self, engine: ScriptedEngine, most: int) -> None:
+        self._engine, self._most = engine, most
+        self._voices: list[int] = []
+        """In the order in which they were heard first."""
+        self._values: dict[int, NDArray[np.int64]] = {}
+
+    def push(self, segment: int, samples: Samples) -> SpeakerNews:
+        self._engine.work()
+        if self._engine.is_deaf:
+            raise EngineError("no voice can be told")
+        values = np.rint(samples * FULL_SCALE).astype(np.int64)
+        known = self._values.get(segment, np.zeros(0, np.int64))
+        self._values[segment] = np.concatenate([known, values])
+        return self._news(segment)
+
+    def end(self, segment: int) -> SpeakerNews:
+        return self._news(segment) if segment in self._values else SpeakerNews()
+
+    def enrol(self, samples: Samples) -> int:
+        return self._number(int(np.rint(samples * FULL_SCALE).max()) // VOICE)
+
+    def close(self) -> None:
+        self._engine.num_listeners -= 1
+
+    def _number(self, voice: int) -> int:
+        if voice not in self._voices and len(self._voices) < self._most:
+            self._voices.append(voice)
+        known = voice if voice in self._voices else self._voices[-1]
+        return self._voices.index(known) + 1
+
+    def _news(self, segment: int) -> SpeakerNews:
+        turns: list[Turn] = []
+        number, start, position = 0, 0, 0
+        for value, run in groupby(self._values[segment].tolist()):
+            told = self._number(value // VOICE) if value else number
+            if told != number and number:
+                turns.append(Turn(speaker=number, start=start, end=position))
+                start = position
+            number, position = told, position + len(list(run))
+        turns.append(Turn(speaker=number, start=start, end=position))
+        told_of = SegmentSpeakers(segment=segment, turns=tuple(turns))
+        return SpeakerNews(segments=(told_of,))
 
 
 class ScriptedReply:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine_contract import EngineContract, PromptContract
+from tests.engine_contract import EngineContract, PromptContract, SpeakersContract
 from tests.fakes.engine import ScriptedEngine, speak
 
 
@@ -11,7 +11,7 @@ def samples(*words):
     return np.frombuffer(speak(*words), "<i2").astype(np.float32) / 32_768
 
 
-class TestScriptedEngine(EngineContract, PromptContract):
+class TestScriptedEngine(EngineContract, PromptContract, SpeakersContract):
     @pytest.fixture
     def engine(self):
         return ScriptedEngine()

@@ -9,7 +9,7 @@ from stream.audio import ENCODINGS
 from stream.config import LimitsConfig
 from stream.errors import StreamError
 from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Resume
-from stream.hub import MOST_STANDING, MOST_WAITING
+from stream.hub import MOST_STANDING, MOST_UNTOLD_S, MOST_WAITING
 from stream.questions import MAX_ID, MAX_TEXT, MAX_TOKENS
 from stream.recent import MAX_SECONDS
 from stream.resume import MOST_EVENTS
@@ -49,6 +49,8 @@ def test_the_limits_are_those_of_the_code():
         f"not heard | {limits.max_backlog_s:g} s | reading waits; "
         f"at {2 * limits.max_backlog_s:g} s",
         f"| {MOST_STANDING} | reading waits; at {2 * MOST_STANDING} `overloaded` |",
+        f"not told yet | {MOST_UNTOLD_S:g} s | reading waits; "
+        f"at {2 * MOST_UNTOLD_S:g} s `overloaded` |",
         f"| open questions of a session | {limits.max_questions} |",
         f"that the model has not begun with | {MOST_WAITING} |",
         f"up to {MAX_TEXT:,} characters".replace(",", " "),
