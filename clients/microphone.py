@@ -2,6 +2,7 @@
 
     salmonn-mic --list
     salmonn-mic --device USB --task transcribe --task translate:en
+    salmonn-mic --device monitor --save meeting.srt     # what this computer plays
     salmonn-mic --seconds 60 --save note.srt
 
 Ctrl-C, or `q`, ends the audio; what was spoken is still answered.  `sounddevice` is
@@ -18,6 +19,7 @@ from typing import Any
 from clients.conversation import MAX_HELD_S
 from clients.errors import DeviceError
 from clients.inlet import Inlet
+from clients.monitors import Monitor, MonitorSource, list_monitors
 from clients.options import (
     Options,
     Outputs,
@@ -87,29 +89,58 @@ def list_microphones(sd: Any) -> list[Microphone]:
     ]
 
 
-def choose(microphones: Sequence[Microphone], wanted: str | None) -> Microphone:
-    """Return the microphone with a number, or whose name alone contains a text.
+Device = Microphone | Monitor
 
-    Without a wish, the default one, or the first.
+
+def choose(devices: Sequence[Device], wanted: str | None) -> Device:
+    """Return the device with a number, or whose name alone contains a text.
+
+    Without a wish, the default microphone, or the first.
 
     Raises:
         DeviceError: If there is none, or more than one.
     """
-    if not microphones:
+    microphones = [one for one in devices if isinstance(one, Microphone)]
+    if not (devices if wanted else microphones):
         raise DeviceError("there is none on this machine", device=wanted)
     if wanted is None:
         return next((m for m in microphones if m.is_default), microphones[0])
+    fitting: Sequence[Device]
     if wanted.isdecimal():
         fitting = [m for m in microphones if m.index == int(wanted)]
     else:
-        exact = [m for m in microphones if m.name == wanted]
-        part = [m for m in microphones if wanted.lower() in m.name.lower()]
+        exact = [one for one in devices if one.name == wanted]
+        part = [one for one in devices if wanted.lower() in one.name.lower()]
         fitting = exact or part
     if len(fitting) != 1:
         found = "more than one fits" if fitting else "no device fits"
-        names = ", ".join(f"{m.index} {m.name}" for m in fitting or microphones)
+        names = ", ".join(map(_short, fitting or devices))
         raise DeviceError(f"{found}; there are {names}", device=wanted)
     return fitting[0]
+
+
+def _short(device: Device) -> str:
+    if isinstance(device, Monitor):
+        return device.name
+    return f"{device.index} {device.name}"
+
+
+def find_devices() -> tuple[Any, list[Device]]:
+    """Return `sounddevice` and everything to listen to.
+
+    Without PortAudio the first is None, and there are only monitors.
+
+    Raises:
+        DeviceError: If PortAudio is missing, and there is no monitor either.
+    """
+    monitors = list_monitors()
+    try:
+        sd = load_sounddevice()
+    except DeviceError:
+        if not monitors:
+            raise
+        return None, [*monitors]
+    return sd, [*list_microphones(sd), *monitors]
 
 
 def choose_format(sd: Any, microphone: Microphone) -> PcmFormat:
@@ -235,12 +266,16 @@ class MicrophoneSource:
 async def send_microphone(
     wanted: str | None, options: Options, *, max_s: float | None
 ) -> bool:
-    """Send a microphone until it is stopped; return whether all was answered."""
-    sd = load_sounddevice()
-    microphone = choose(list_microphones(sd), wanted)
-    audio = choose_format(sd, microphone)
-    source = MicrophoneSource(sd, microphone, audio, max_s=max_s)
-    print(f"listening to {microphone.name}: {describe(audio)}", file=sys.stderr)
+    """Send a device until it is stopped; return whether all was answered."""
+    sd, devices = find_devices()
+    device = choose(devices, wanted)
+    source: MicrophoneSource | MonitorSource
+    if isinstance(device, Monitor):
+        source = MonitorSource(device, max_s=max_s)
+    else:
+        audio = choose_format(sd, device)
+        source = MicrophoneSource(sd, device, audio, max_s=max_s)
+    print(f"listening to {device.name}: {describe(source.format)}", file=sys.stderr)
     with Outputs(options) as outputs:
         is_answered = await caption(source, options, outputs)
     if source.loss is not None:
@@ -254,11 +289,11 @@ async def show_microphones() -> bool:
     Raises:
         DeviceError: If there is none.
     """
-    microphones = list_microphones(load_sounddevice())
-    if not microphones:
+    _, devices = find_devices()
+    if not devices:
         raise DeviceError("there is none on this machine")
-    for microphone in microphones:
-        print(microphone)
+    for device in devices:
+        print(device)
     return True
 
 
@@ -269,7 +304,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     device = parser.add_argument_group("microphone")
     device.add_argument(
-        "--list", action="store_true", help="list the microphones (* default) and end"
+        "--list",
+        action="store_true",
+        help="list the microphones (* default), and what plays here, and end",
     )
     device.add_argument(
         "--device", metavar="N|NAME", help="its number, or a part of its name"
