@@ -235,6 +235,10 @@ class Reply(Protocol):
         """The answer so far; it only grows at its end."""
 
     @property
+    def num_prompt_tokens(self) -> int:
+        """How many positions stand before the answer: audio, question, and template."""
+
+    @property
     def num_tokens(self) -> int:
         """How many tokens were generated."""
 

@@ -41,15 +41,28 @@ from engine.window_stream import WindowStream
 class LiveReply:
     """Implements `engine.api.Reply`."""
 
-    def __init__(self, answer: Answer | None, source: Source, mode: Mode) -> None:
+    def __init__(
+        self,
+        answer: Answer | None,
+        source: Source,
+        mode: Mode,
+        *,
+        num_prompt_tokens: int = 0,
+    ) -> None:
         self.answer = answer
         """What `engine.answering.advance` goes on with; None if nothing can be said."""
         self._source, self._mode = source, mode
+        self._num_prompt_tokens = num_prompt_tokens
 
     @property
     def text(self) -> str:
         """The answer so far."""
         return self.answer.text if self.answer else ""
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        """How many positions stand before the answer."""
+        return self._num_prompt_tokens
 
     @property
     def num_tokens(self) -> int:
@@ -157,16 +170,17 @@ class Head:
         mode: Mode,
     ) -> LiveReply:
         llm = self.llm
-        room = llm.max_positions - len(cache) - len(ids)
+        asked = len(cache) + len(ids)
+        room = llm.max_positions - asked
         if room < 1:
-            raise ContextFullError(len(cache) + len(ids) + 1, llm.max_positions)
+            raise ContextFullError(asked + 1, llm.max_positions)
         sampling = Sampling(
             max_tokens=min(prompt.max_tokens, room), temperature=prompt.temperature
         )
         answer = Answer(
             llm.embed(ids), cache, text=llm.text, stop=llm.stop, sampling=sampling
         )
-        return LiveReply(answer, source, mode)
+        return LiveReply(answer, source, mode, num_prompt_tokens=asked)
 
 
 class Ear:

@@ -59,6 +59,11 @@ class PendingSegment:
         return Passage(start=self.start, end=end, segment=self.number)
 
     @property
+    def is_told(self) -> bool:
+        """Whether all is told of it that is told of segments."""
+        return self.end is not None and self.outcome is not None and not self.untold
+
+    @property
     def language(self) -> str:
         """Code of the language that was spoken; empty if it is not known."""
         if not isinstance(self.outcome, Finished):

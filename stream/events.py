@@ -45,8 +45,9 @@ class Start:
     channels: int = 1
     """Interleaved; they are mixed to one."""
     tasks: tuple[str, ...] = ("transcribe",)
-    """What is asked about each segment, at once.  With `audio_question`, what is said
-    in it is itself a question, about what was heard before it."""
+    """What is asked about each segment, at once; none, and only questions are answered.
+    With `audio_question`, what is said in it is itself a question, about what was heard
+    before it."""
     language: str | None = None
     """Code of the spoken language; null lets the model tell."""
     partials: bool = True
@@ -282,7 +283,10 @@ class Answer:
     end: int
     """Of the audio that it is about."""
     tokens: int = 0
-    """Of the language model's vocabulary; 0 also if it was cancelled."""
+    """Of the language model's vocabulary."""
+    prompt_tokens: int = 0
+    """What stands before the answer: audio, question and template; 0 if it was
+    cancelled before it began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

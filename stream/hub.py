@@ -15,7 +15,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from engine.api import Engine
 from stream.audio import SAMPLE_RATE
@@ -30,6 +30,7 @@ from stream.errors import (
 )
 from stream.events import Ask, Cancel, Error, NameSpeaker, Start, Started, full_task
 from stream.jobs import Result
+from stream.live import Stream
 from stream.metrics import Metrics
 from stream.resume import EventLog, ForgottenError, SessionStore
 from stream.segmenter import SegmenterConfig
@@ -50,26 +51,6 @@ MOST_UNTOLD_S = 60.0
 """Audio of a session, in seconds, whose speakers are not told yet.  Captions go first,
 so it is more than they may lag behind by; beyond it reading waits."""
 NAME_BYTES = 16  # of randomness in a session's name, which is what lets it be resumed
-
-
-@dataclass(slots=True, eq=False)
-class Stream:
-    """A session, its log, and the connection that it has or waits for."""
-
-    session: Session
-    log: EventLog
-    owner: str
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when there are new events."""
-    progressed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the engine has taken audio."""
-    superseded: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when another connection takes over; each connection has its own."""
-
-    @property
-    def name(self) -> str:
-        """What a client resumes it by."""
-        return self.session.name
 
 
 class Hub:
@@ -157,7 +138,12 @@ class Hub:
         self.metrics.connections.set(self._connections.total())
 
     def open(
-        self, request: Start, owner: str, *, segmenter: SegmenterConfig | None = None
+        self,
+        request: Start,
+        owner: str,
+        *,
+        segmenter: SegmenterConfig | None = None,
+        detector: VoiceDetector | None = None,
     ) -> tuple[Stream, Started]:
         """Begin a session, or go on with the one that the client names.
 
@@ -165,6 +151,7 @@ class Hub:
             request: What the client wants.
             owner: Who is behind it.
             segmenter: Where segments begin and end; the server's own by default.
+            detector: Which frames are voiced; one of the server's own by default.
 
         Raises:
             StreamError: If the session cannot be had as it is wanted.
@@ -186,7 +173,7 @@ class Hub:
             info=self.engine.info,
             check=self.engine.check,
             check_prompt=self.engine.check_prompt,
-            detector=self._detector(),
+            detector=detector or self._detector(),
             segmenter=segmenter or self.config.segmenter,
             max_s=self.config.limits.max_session_s,
             max_questions=self.config.limits.max_questions,

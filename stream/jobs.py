@@ -216,6 +216,7 @@ class Asked:
     samples: int
     source: Source
     mode: Mode
+    num_prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True)

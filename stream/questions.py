@@ -62,9 +62,11 @@ class _Question:
     passage: Passage
     source: str = ""
     mode: str = ""
+    prompt_tokens: int = 0
+    tokens: int = 0
     text: str = ""
 
-    def answer(self, finish: str, *, tokens: int = 0) -> Answer:
+    def answer(self, finish: str) -> Answer:
         return Answer(
             seq=0,
             id=self.id,
@@ -74,7 +76,8 @@ class _Question:
             mode=self.mode,
             start=self.passage.start,
             end=self.passage.end,
-            tokens=tokens,
+            tokens=self.tokens,
+            prompt_tokens=self.prompt_tokens,
         )
 
     def error(self, code: str, message: str) -> Error:
@@ -158,6 +161,7 @@ class Questions:
                 start = question.passage.start
                 question.passage = Passage(start=start, end=start + samples)
                 question.source, question.mode = source.value, mode.value
+                question.prompt_tokens = result.num_prompt_tokens
                 return AnswerStarted(
                     seq=0,
                     id=question.id,
@@ -165,8 +169,8 @@ class Questions:
                     start=question.passage.start,
                     end=question.passage.end,
                 )
-            case Said(text=text):
-                question.text = text
+            case Said(text=text, num_tokens=tokens):
+                question.text, question.tokens = text, tokens
                 return AnswerPartial(
                     seq=0,
                     id=question.id,
@@ -175,9 +179,9 @@ class Questions:
                     end=question.passage.end,
                 )
             case Answered(text=text, num_tokens=tokens, finish=finish):
-                question.text = text
+                question.text, question.tokens = text, tokens
                 self._end(result.reply)
-                return question.answer(finish.value, tokens=tokens)
+                return question.answer(finish.value)
             case ReplyFailed(code=code, message=message):
                 self._end(result.reply)
                 return question.error(code, message)

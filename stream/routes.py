@@ -26,7 +26,12 @@ from stream.errors import StreamError, UnauthorizedError
 from stream.events import PROTOCOL_VERSION, Error
 from stream.hub import Hub
 from stream.metrics import CONTENT_TYPE
-from stream.protocols import openai_http, openai_realtime, openai_secrets
+from stream.protocols import (
+    openai_chat,
+    openai_http,
+    openai_realtime,
+    openai_secrets,
+)
 from stream.protocols.native import SUBPROTOCOL, NativeConnection
 
 STREAM_PATH = "/v1/stream"
@@ -103,6 +108,7 @@ def build_app(hub: Hub) -> Starlette:
             Route("/metrics", metrics),
             WebSocketRoute(STREAM_PATH, stream),
             *openai_http.routes(hub),
+            *openai_chat.routes(hub),
             *openai_realtime.routes(hub, issued),
             *openai_secrets.routes(hub, issued),
         ]

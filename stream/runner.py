@@ -159,7 +159,9 @@ class Runner:
             return None
         reply = self._replies[key] = utterance.ask(work.prompt)
         self._close(self._own, key)
-        return Asked(work.reply, work.heard, reply.source, reply.mode)
+        return Asked(
+            work.reply, work.heard, reply.source, reply.mode, reply.num_prompt_tokens
+        )
 
     def _generate(self, keys: tuple[ReplyKey, ...]) -> Iterator[Delivery]:
         """Let replies go on, all in one step; if that fails, each by itself.

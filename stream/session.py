@@ -335,7 +335,7 @@ class Session:
             told = segment.tell(blocked)
             blocked.update(segment.untold)
             before = self._settled
-            if told and not segment.untold:
+            if segment.is_told:
                 del self._pending[segment.number]
                 self._move()
             for event in told:

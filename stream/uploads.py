@@ -35,6 +35,8 @@ class Upload:
         self.format = PcmFormat(
             rate=self._file.samplerate, channels=self._file.channels
         )
+        self.container: str = self._file.format
+        """libsndfile's name of the format of the file, as `WAV`."""
 
     def read(self) -> bytes:
         """Return the next samples as s16le, all channels; nothing at the end.

@@ -112,8 +112,8 @@ def _check_ranges(request: Start) -> None:
     Raises:
         ProtocolError: If a field is out of range.
     """
-    if not request.tasks or len(set(request.tasks)) != len(request.tasks):
-        raise ProtocolError("start: tasks must name at least one, and none twice")
+    if len(set(request.tasks)) != len(request.tasks):
+        raise ProtocolError("start: tasks must name none twice")
     phrase = request.opening_phrase
     if phrase is not None and not any(map(str.isalnum, phrase)):
         raise ProtocolError(

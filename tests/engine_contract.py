@@ -204,6 +204,7 @@ class PromptContract:
         utterance.push(audio)
         reply = utterance.ask(QUESTIONS[0])
         assert (reply.text, reply.num_tokens, reply.finish) == ("", 0, None)
+        assert reply.num_prompt_tokens > 0
         while reply.finish is None:
             before = reply.text
             engine.generate([reply])

@@ -15,6 +15,7 @@ hundreds.
     pcm      formats and messages of audio
     file     WAV and other audio files
     form     forms with files
+    chat     bodies of chat completions, and the audio in them
 """
 
 import argparse
@@ -40,6 +41,9 @@ from stream.audio import PcmFormat, PcmReader
 from stream.errors import StreamError
 from stream.events import Ask, Cancel, End, Flush, Start, decode_client
 from stream.protocols import openai_session
+from stream.protocols.openai_chat_audio import decode
+from stream.protocols.openai_chat_form import read_chat
+from stream.protocols.openai_checks import json_object
 from stream.protocols.openai_conversation import Conversation
 from stream.protocols.openai_form import read_wishes, receive
 from stream.protocols.openai_realtime import parse
@@ -60,6 +64,7 @@ HANGS_S = 10.0
 """Of a processor's time, so that a machine that does other things, too, is no hang."""
 HEARD = speak(1, 0, samples=3_200)
 MOST_READS = 64
+MOST_AUDIO_S = 29.0
 MOST_AT_ONCE = 200  # bytes of a form's body
 DAMAGES = 24
 KEPT = 0.5
@@ -172,6 +177,12 @@ async def _take_form(kind: str, body: bytes, piece: int) -> None:
     read_wishes(received, "transcribe")
 
 
+def chat(body: Any) -> None:
+    """Read what a chat completion asks, and hear its audio."""
+    wishes = read_chat(json_object("the body", body))
+    decode(wishes.audio, MOST_AUDIO_S)
+
+
 Parser = Callable[..., None]
 PARSERS: MappingProxyType[str, tuple[Parser, tuple[Any, ...]]] = MappingProxyType(
     {
@@ -181,6 +192,7 @@ PARSERS: MappingProxyType[str, tuple[Parser, tuple[Any, ...]]] = MappingProxyTyp
         "pcm": (pcm, fuzz_inputs.PCM),
         "file": (file, (fuzz_inputs.FILES,)),
         "form": (form, fuzz_inputs.FORMS),
+        "chat": (chat, (fuzz_inputs.CHAT,)),
     }
 )
 

@@ -7,6 +7,7 @@ takes a hundredth of the time that Hypothesis takes to think of one.
 
 import json
 import struct
+from base64 import b64encode
 from io import BytesIO
 from random import Random
 from typing import Any, get_args, get_type_hints
@@ -279,6 +280,57 @@ FILES = st.one_of(
         ]
     ),
 )
+
+SOUND = st.just(b64encode(_file("WAV", "PCM_16")).decode())
+ENCODED = FILES.map(lambda data: b64encode(data).decode())
+TEXT_PART = st.fixed_dictionaries(
+    {"type": st.just("text"), "text": st.text(max_size=20)}
+)
+AUDIO_PART = st.fixed_dictionaries(
+    {
+        "type": st.just("input_audio"),
+        "input_audio": st.fixed_dictionaries(
+            {
+                "data": mostly(SOUND | ENCODED, BASE64),
+                "format": mostly(
+                    st.just("wav"), st.sampled_from(["flac", "ogg", "mp3"])
+                ),
+            }
+        ),
+    }
+)
+HEARD = st.fixed_dictionaries(
+    {
+        "role": st.just("user"),
+        "content": st.tuples(TEXT_PART, AUDIO_PART).map(list)
+        | st.lists(mostly(AUDIO_PART, VALUES), max_size=2),
+    }
+)
+SAID = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["user", "system", "assistant"]),
+        "content": st.text(max_size=20),
+    }
+)
+CHAT = st.fixed_dictionaries(
+    {
+        "messages": st.tuples(st.lists(SAID, max_size=2), HEARD).map(
+            lambda parts: [*parts[0], parts[1]]
+        )
+    },
+    optional={
+        "tools": VALUES,
+        "max_tokens": mostly(st.integers(1, 5_000), VALUES),
+        "temperature": mostly(st.sampled_from([0.0, 1.0, 2]), st.floats()),
+        "stop": mostly(st.text(min_size=1, max_size=4), st.lists(st.text())),
+        "stream": mostly(st.booleans(), VALUES),
+        "stream_options": nearly(include_usage=st.booleans()),
+        "n": mostly(st.just(1), VALUES),
+        "logprobs": mostly(st.just(False), VALUES),
+        "response_format": mostly(st.just({"type": "text"}), VALUES),
+    },
+)
+"""A body of a chat completion with a question and a file, or nearly."""
 
 NAMES = st.sampled_from(
     (

@@ -12,7 +12,8 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream.errors import OverloadedError
-from stream.hub import Hub, Stream
+from stream.hub import Hub
+from stream.live import Stream
 
 _numbers = itertools.count(1)
 

@@ -33,7 +33,8 @@ from stream.events import (
     decode_client,
     encode,
 )
-from stream.hub import Hub, Stream
+from stream.hub import Hub
+from stream.live import Stream
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.resume import ForgottenError
 from stream.websocket import READS_ON

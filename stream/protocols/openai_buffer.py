@@ -22,7 +22,8 @@ from stream.events import (
     SpeechEnded,
     SpeechStarted,
 )
-from stream.hub import Hub, Stream
+from stream.hub import Hub
+from stream.live import Stream
 from stream.protocols import openai_session
 from stream.protocols.openai_checks import Json
 from stream.protocols.openai_conversation import Conversation

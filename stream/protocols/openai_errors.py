@@ -28,6 +28,7 @@ from stream.errors import (
     UnauthorizedError,
     UnsupportedRequestError,
 )
+from stream.events import Error
 
 RETRY_S = 5  # what a refused client is told to wait, in seconds
 
@@ -71,6 +72,29 @@ class RefusedError(ProtocolError):
     """Raised when an event comes at the wrong time; OpenAI has a code for it."""
 
     told_as: ClassVar[str]
+
+
+class SessionError(Exception):
+    """Raised when a session ends with an error, or a question has one for an answer."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    @classmethod
+    def of(cls, error: Error) -> "SessionError":
+        """Return what a session's event tells."""
+        return cls(BY_CODE.get(error.code, ENGINE), error.message)
+
+    @classmethod
+    def unread(cls) -> "SessionError":
+        """Return that the client read too slowly, so that some of it is lost."""
+        return cls(KINDS[OverloadedError], "the client does not read")
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The object that tells it."""
+        return describe(self.kind, str(self))
 
 
 def kind_of(error: StreamError) -> Kind:

@@ -9,60 +9,39 @@ the session decides.  docs/openai.md is what clients read.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import (
-    JSONResponse,
-    PlainTextResponse,
-    Response,
-    StreamingResponse,
-)
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
 
 from stream.audio import SAMPLE_RATE
 from stream.auth import authorize
-from stream.errors import (
-    InternalError,
-    OverloadedError,
-    StreamError,
-    quote,
-)
+from stream.errors import InternalError, StreamError, quote
 from stream.events import Ended, Error, Final, ServerEvent, Start
-from stream.hub import Hub, Stream
+from stream.hub import Hub
+from stream.live import Stream
 from stream.protocols import openai_text
 from stream.protocols.openai_errors import (
-    BY_CODE,
-    ENGINE,
     Kind,
+    SessionError,
     describe,
     describe_error,
     kind_of,
     refusal,
 )
 from stream.protocols.openai_form import Wishes, read_wishes, receive
+from stream.protocols.openai_sse import EventStream, line, unless_gone
 from stream.resume import ForgottenError
 from stream.uploads import Upload
 
 logger = logging.getLogger(__name__)
 
-GONE = 499  # for the log of a proxy: nobody reads this answer
-
-
 Serve = Callable[[Request, str], Awaitable[Response]]
 """Takes a request and who is behind it; may raise `StreamError`."""
-
-
-class _SessionError(Exception):
-    """An error that the session told, as a client is told it."""
-
-    def __init__(self, kind: Kind, message: str) -> None:
-        self.kind, self.message = kind, message
 
 
 def routes(hub: Hub) -> list[Route]:
@@ -78,8 +57,12 @@ def routes(hub: Hub) -> list[Route]:
                 wishes = read_wishes(form, task)
                 hearing.open(await asyncio.to_thread(Upload, data), wishes)
                 if wishes.stream:
-                    return _EventStream(hearing, hub.config.limits.send_timeout_s)
-                answer = await _unless_gone(request, hearing.whole())
+                    return EventStream(
+                        hearing.pieces(),
+                        close=hearing.close,
+                        timeout_s=hub.config.limits.send_timeout_s,
+                    )
+                answer = await unless_gone(request, hearing.whole())
             except BaseException:
                 hearing.close()
                 raise
@@ -169,8 +152,8 @@ class _Hearing:
                         finals.append(event)
                     elif isinstance(event, Ended):
                         samples = event.accepted * SAMPLE_RATE // self._rate
-        except _SessionError as exc:
-            return refusal(exc.kind, describe(exc.kind, exc.message))
+        except SessionError as exc:
+            return refusal(exc.kind, exc.described)
         return self._render(finals, samples)
 
     async def pieces(self) -> AsyncIterator[str]:
@@ -182,12 +165,12 @@ class _Hearing:
                     if isinstance(event, Final):
                         finals.append(event)
                     if delta := deltas.push(event):
-                        yield _line({"type": "transcript.text.delta", "delta": delta})
-        except _SessionError as exc:
-            yield _line({"error": describe(exc.kind, exc.message)})
+                        yield line({"type": "transcript.text.delta", "delta": delta})
+        except SessionError as exc:
+            yield line({"error": exc.described})
             return
         text = openai_text.whole(finals)
-        yield _line({"type": "transcript.text.done", "text": text})
+        yield line({"type": "transcript.text.done", "text": text})
 
     @property
     def _rate(self) -> int:
@@ -232,67 +215,17 @@ class _Hearing:
         """Yield what the session tells, to its end.
 
         Raises:
-            _SessionError: If it ends with an error, or the engine fails on a part.
+            SessionError: If it ends with an error, or the engine fails on a part.
         """
-        stream, seq = self._stream, 0
-        assert stream is not None, "heard before it was opened"
-        while True:
-            stream.changed.clear()
-            try:
-                events = stream.log.after(seq)
-            except ForgottenError as exc:
-                problem = OverloadedError("the client does not read")
-                raise _SessionError(kind_of(problem), str(problem)) from exc
-            for event in events:
-                seq = event.seq
-                if isinstance(event, Error):
-                    kind = BY_CODE.get(event.code, ENGINE)
-                    raise _SessionError(kind, event.message)
-                yield event
-            if stream.session.is_over and seq == stream.session.seq:
-                return
-            await stream.changed.wait()
-
-
-class _EventStream(StreamingResponse):
-    """Server-sent events; a client that does not read them is let go."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, hearing: _Hearing, timeout_s: float) -> None:
-        super().__init__(hearing.pieces(), headers={"Cache-Control": "no-store"})
-        self._hearing, self._timeout_s = hearing, timeout_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all events, then free the session."""
-
-        async def patient(message: Message) -> None:
-            async with asyncio.timeout(self._timeout_s):
-                await send(message)
-
+        assert self._stream is not None, "heard before it was opened"
         try:
-            await super().__call__(scope, receive, patient)
-        except TimeoutError:
-            logger.info("a client did not read its transcript")
-        finally:
-            self._hearing.close()
-
-
-async def _unless_gone(request: Request, answering: Awaitable[Response]) -> Response:
-    """Return the answer, unless the client goes first: then nobody waits for it."""
-
-    async def gone() -> Response:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        return Response(status_code=GONE)
-
-    tasks = [asyncio.ensure_future(answering), asyncio.create_task(gone())]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return (tasks[0] if tasks[0] in done else tasks[1]).result()
-    finally:
-        for task in tasks:
-            task.cancel()
+            async with aclosing(self._stream.follow(0)) as events:
+                async for event in events:
+                    if isinstance(event, Error):
+                        raise SessionError.of(event)
+                    yield event
+        except ForgottenError as exc:
+            raise SessionError.unread() from exc
 
 
 def _model(hub: Hub) -> dict[str, Any]:
@@ -302,7 +235,3 @@ def _model(hub: Hub) -> dict[str, Any]:
         "created": 0,  # nobody knows
         "owned_by": "salmonn-live",
     }
-
-
-def _line(event: dict[str, Any]) -> str:
-    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"

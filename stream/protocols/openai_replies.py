@@ -78,11 +78,11 @@ class Response:
         """End with the answer's whole text."""
         told = self.grow(answer.text)
         if answer.finish == "stop":
-            return [*told, *self._end(COMPLETED, None, answer.tokens)]
+            return [*told, *self._end(COMPLETED, None, answer)]
         details: Json = {"type": INCOMPLETE}
         if answer.finish == "length":
             details["reason"] = "max_output_tokens"
-        return [*told, *self._end(INCOMPLETE, details, answer.tokens)]
+        return [*told, *self._end(INCOMPLETE, details, answer)]
 
     def cancelled(self, reason: str) -> list[Json]:
         """End with what there is of the text."""
@@ -95,11 +95,11 @@ class Response:
         return self._end("failed", {"type": "failed", "error": told})
 
     def _end(
-        self, status: str, details: Json | None, tokens: int | None = None
+        self, status: str, details: Json | None, answer: Answer | None = None
     ) -> list[Json]:
         response = self._shown(status) | {
             "status_details": details,
-            "usage": None if tokens is None else _usage(tokens),
+            "usage": _usage(answer) if answer else None,
         }
         told: list[Json] = []
         if self._has_item:
@@ -167,12 +167,11 @@ class Response:
         }
 
 
-def _usage(tokens: int) -> Json:
-    """Return what an answer cost; what it was asked with is not counted, and 0."""
+def _usage(answer: Answer) -> Json:
+    """Return what an answer cost; audio and text before it are counted together."""
     return {
-        "total_tokens": tokens,
-        "input_tokens": 0,
-        "output_tokens": tokens,
-        "input_token_details": {"text_tokens": 0, "audio_tokens": 0},
-        "output_token_details": {"text_tokens": tokens, "audio_tokens": 0},
+        "total_tokens": answer.prompt_tokens + answer.tokens,
+        "input_tokens": answer.prompt_tokens,
+        "output_tokens": answer.tokens,
+        "output_token_details": {"text_tokens": answer.tokens, "audio_tokens": 0},
     }

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stream.auth import ClientSecrets
-from stream.errors import LimitError, ProtocolError, quote
+from stream.errors import quote
 from stream.hub import Hub
 from stream.protocols import openai_session
+from stream.protocols.openai_body import read_object
 from stream.protocols.openai_errors import FieldError
 from stream.protocols.openai_http import served
 from stream.protocols.openai_realtime import new_session
@@ -31,7 +32,7 @@ def routes(hub: Hub, issued: ClientSecrets) -> list[Route]:
     """Return what is served at which address."""
 
     async def create(request: Request, owner: str) -> Response:
-        wanted = await _read(request)
+        wanted = await read_object(request, MAX_BYTES)
         lasts_s = _lasts_s(wanted.get("expires_after"))
         session = wanted.get("session", {})
         kind = session.get("type") if isinstance(session, dict) else None
@@ -50,27 +51,6 @@ def routes(hub: Hub, issued: ClientSecrets) -> list[Route]:
 
     path = "/v1/realtime/client_secrets"
     return [Route(path, served(hub, create), methods=["POST"])]
-
-
-async def _read(request: Request) -> dict[str, Any]:
-    """Return the object in a request's body.
-
-    Raises:
-        LimitError: If it is too large.
-        ProtocolError: If it is none.
-    """
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise LimitError(f"a body of more than {MAX_BYTES} bytes")
-    try:
-        wanted = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as exc:
-        raise ProtocolError("the body is not JSON") from exc
-    if not isinstance(wanted, dict):
-        raise ProtocolError(f"the body is {quote(wanted)}; expected an object")
-    return wanted
 
 
 def _lasts_s(wanted: Any) -> int:

@@ -18,7 +18,8 @@ from typing import Any
 from stream.auth import NOBODY
 from stream.errors import InternalError, ProtocolError, StreamError
 from stream.events import Ask, Cancel, Error, Start
-from stream.hub import Hub, Stream
+from stream.hub import Hub
+from stream.live import Stream
 from stream.protocols.channel import ConnectionLogger, LeftError
 from stream.protocols.wyoming_events import (
     ENCODINGS,

@@ -267,6 +267,7 @@ class ScriptedReply:
         self._engine = engine
         self._left = [*(prompt.task or prompt.text).split(), *(w.text for w in heard)]
         self._most = prompt.max_tokens
+        self.num_prompt_tokens = len(self._left)
         self.text = ""
         self.num_tokens = 0
         self.finish: Finish | None = None

@@ -108,7 +108,7 @@ def test_an_answer_is_told_as_it_grows():
     told = [
         book.deliver(result)
         for result in (
-            Asked(1, 8_000, Source.AUDIO, Mode.STREAMING),
+            Asked(1, 8_000, Source.AUDIO, Mode.STREAMING, 40),
             Said(1, "a", 1),
             Said(1, "a dog", 2),
             Answered(1, "a dog", 2, Finish.LENGTH),
@@ -126,6 +126,7 @@ def test_an_answer_is_told_as_it_grows():
             source="audio",
             mode="streaming",
             tokens=2,
+            prompt_tokens=40,
             **where,
         ),
     ]
@@ -135,11 +136,12 @@ def test_an_answer_is_told_as_it_grows():
 
 def test_a_cancelled_answer_has_what_was_said_until_then():
     book = opened("a")
-    book.deliver(Asked(1, 8_000, Source.AUDIO, Mode.EXACT))
+    book.deliver(Asked(1, 8_000, Source.AUDIO, Mode.EXACT, 40))
     book.deliver(Said(1, "a dog", 2))
     reply, answer = book.cancel("a")
     assert reply == 1
     assert (answer.text, answer.finish, answer.mode) == ("a dog", "cancelled", "exact")
+    assert (answer.tokens, answer.prompt_tokens) == (2, 40)
 
 
 def test_one_that_was_cancelled_before_it_began_was_made_from_nothing():
@@ -173,7 +175,7 @@ def test_a_question_that_failed_is_told_with_its_id():
 
 def test_questions_about_a_segment_fail_with_it_until_they_were_asked():
     book = opened("a", "b", passage=Passage(start=0, end=0, segment=3))
-    book.deliver(Asked(2, 8_000, Source.AUDIO, Mode.EXACT))
+    book.deliver(Asked(2, 8_000, Source.AUDIO, Mode.EXACT, 40))
     assert book.fail_segment(Failed(4, "engine", "no")) == []
     (error,) = book.fail_segment(Failed(3, "engine", "no"))
     assert error.question == "a"

@@ -238,7 +238,7 @@ def test_a_session_that_is_stopped_tells_its_finals_and_then_why():
         (Start(version=2), UnsupportedRequestError, "version is 2; this server speaks"),
         (Start(tasks=("sing",)), UnsupportedRequestError, "no task 'sing'"),
         (Start(language="xx"), UnsupportedRequestError, "no language 'xx'"),
-        (Start(tasks=()), ProtocolError, "tasks must name at least one"),
+        (Start(tasks=("transcribe",) * 2), ProtocolError, "tasks must name none twice"),
         (Start(tasks=("transcribe",) * 2), ProtocolError, "none twice"),
         (Start(encoding="mp3"), AudioFormatError, "encoding is 'mp3'"),
         (Start(rate=1), AudioFormatError, "rate is 1"),

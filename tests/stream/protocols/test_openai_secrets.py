@@ -111,7 +111,7 @@ async def test_a_secret_makes_no_other_secrets():
         ({"json": {"expires_after": 1}}, 400, "expires_after is 1"),
         ({"json": {"expires_after": {"seconds": 9}}}, 400, "is 9; expected a whole"),
         ({"json": {"expires_after": {"anchor": "x"}}}, 400, "expected created_at"),
-        ({"content": bytes(1 << 19)}, 413, "more than 262144 bytes"),
+        ({"content": bytes(1 << 19)}, 413, "at most 262144 are taken"),
         (
             {"json": {"session": {"type": "transcription", "audio": 1}}},
             400,

@@ -1,0 +1,49 @@
+"""A session while it lives: its log, and the connection that it has or waits for.
+
+What is told of it is followed here; who feeds it, and what ends it, the hub knows.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from stream.events import ServerEvent
+from stream.resume import EventLog
+from stream.session import Session
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A session, its log, and the connection that it has or waits for."""
+
+    session: Session
+    log: EventLog
+    owner: str
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there are new events."""
+    progressed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the engine has taken audio."""
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when another connection takes over; each connection has its own."""
+
+    @property
+    def name(self) -> str:
+        """What a client resumes it by."""
+        return self.session.name
+
+    async def follow(self, seq: int) -> AsyncGenerator[ServerEvent, None]:
+        """Yield the events behind `seq` as they come, to the end of the session.
+
+        Raises:
+            ForgottenError: If the reader is so slow that some are lost.
+        """
+        while True:
+            if news := self.log.after(seq):
+                for event in news:
+                    seq = event.seq
+                    yield event
+            elif self.session.is_over:
+                return
+            else:  # nothing comes between the look and the wait, whoever else reads
+                self.changed.clear()
+                await self.changed.wait()
