@@ -2,24 +2,18 @@
 
     python -m clients.demo demo/jfk.ogg
 
-The server is a process, known by what `salmonn-serve` prints and by its protocol.
-What it logs is shown only if something fails.
+The server is a process (`clients.child`), known by its protocol.
 """
 
 import argparse
-import asyncio
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryFile
-from typing import BinaryIO
 
-from clients.errors import ClientError, ServerStartError
+from clients.child import SERVE, running_server
 from clients.file import FileSource
 from clients.latency import Arrival
 from clients.marks import Mark
@@ -30,11 +24,6 @@ from stream.audio import SAMPLE_RATE
 from stream.events import Final, Partial, SpeechStarted
 
 PROGRAM = "demo"
-SERVE = (sys.executable, "-m", "stream", "--port", "0")
-LISTENING = "listening on "
-START_S = 180.0  # loading, measuring and warming up, on a slow disk
-STOP_S = 30.0  # longer than a server takes for its last finals
-LOG_LINES = 20
 
 
 class Meter:
@@ -127,59 +116,6 @@ async def demonstrate(paths: Sequence[Path], serve: Sequence[str] = SERVE) -> bo
                     break
     print(f"\n{meter}")
     return is_answered
-
-
-@asynccontextmanager
-async def running_server(command: Sequence[str]) -> AsyncIterator[str]:
-    """Run a server; yield its address once it is ready.  Leaving stops it.
-
-    Raises:
-        ServerStartError: If it does not get ready.
-    """
-    with TemporaryFile() as log:
-        server = await asyncio.create_subprocess_exec(
-            *command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is for us: we still want its finals
-        )
-        try:
-            yield await _address(server)
-        except (ClientError, ExceptionGroup):
-            print(_end_of(log), file=sys.stderr)
-            raise
-        finally:
-            await _stop(server)
-
-
-async def _address(server: asyncio.subprocess.Process) -> str:
-    assert server.stdout is not None, "stdout is a pipe"
-    try:
-        async with asyncio.timeout(START_S):
-            line = (await server.stdout.readline()).decode().strip()
-    except TimeoutError as exc:
-        raise ServerStartError(f"it is not ready after {START_S:g} s") from exc
-    if not line.startswith(LISTENING):
-        raise ServerStartError(f"it ended with exit code {await server.wait()}")
-    return line.removeprefix(LISTENING)
-
-
-async def _stop(server: asyncio.subprocess.Process) -> None:
-    if server.returncode is None:
-        server.terminate()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await server.wait()
-    except TimeoutError:
-        server.kill()
-        await server.wait()
-
-
-def _end_of(log: BinaryIO) -> str:
-    """Return the last lines of a log."""
-    log.seek(0)
-    lines = log.read().decode(errors="replace").splitlines()
-    return "\n".join(["the server's log ends:", *lines[-LOG_LINES:]])
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from clients.demo import Meter, demonstrate, running_server
+from clients.child import running_server
+from clients.demo import Meter, demonstrate
 from clients.errors import AudioSourceError, RefusedError, ServerStartError
 from clients.run import INTERRUPTED
 from tests.clients.events import STARTED, arrived, final, partial
