@@ -10,7 +10,9 @@ ClientError
 ├── BrokenServerError   the server broke the protocol
 ├── AudioSourceError    what should be audio is none, or none that we can send
 ├── DeviceError         no microphone, or none that opens
-└── OutputError         a file of results that cannot be written
+├── OutputError         a file of results that cannot be written
+├── BusyError           it is listening already
+└── NothingHeardError   a question before there is anything that it could be about
 """
 
 from stream.errors import quote
@@ -129,6 +131,25 @@ class OutputError(ClientError):
 
     def __str__(self) -> str:
         return f"{self.path}: cannot be written: {self.reason}"
+
+
+class BusyError(ClientError):
+    """Raised when what captures audio is asked to, and does already."""
+
+    def __init__(self, name: str, left_s: float) -> None:
+        self.name, self.left_s = name, left_s
+
+    def __str__(self) -> str:
+        return (
+            f"it is listening to {self.name} already, for another {self.left_s:.0f} s"
+        )
+
+
+class NothingHeardError(ClientError):
+    """Raised when a question is asked before anything was heard."""
+
+    def __str__(self) -> str:
+        return "nothing was heard yet that the question could be about"
 
 
 def raise_if_fatal(event: ServerEvent) -> None:

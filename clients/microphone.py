@@ -12,7 +12,7 @@ import.
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,7 +192,7 @@ class MicrophoneSource:
         self._inlet = Inlet(max_blocks)
         self._is_paused = False
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Record until `stop` is called or the time is over.
 
         Raises:

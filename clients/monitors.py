@@ -7,7 +7,7 @@ pulseaudio-utils).  PortAudio lists none of them.  Knows no microphone.
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from shutil import which
 
@@ -66,7 +66,7 @@ class MonitorSource:
         self._is_stopped = False
         self._is_paused = False
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Record until `stop` is called or the time is over.
 
         Raises:

@@ -3,8 +3,10 @@ import pytest
 from clients.errors import (
     AudioSourceError,
     BrokenServerError,
+    BusyError,
     DeviceError,
     DroppedError,
+    NothingHeardError,
     OutputError,
     RefusedError,
     ServerError,
@@ -43,6 +45,14 @@ from clients.errors import (
         (DeviceError("there is none"), "microphone: there is none"),
         (DeviceError("is busy", device="USB"), "microphone 'USB': is busy"),
         (OutputError("a.srt", "disk full"), "a.srt: cannot be written: disk full"),
+        (
+            BusyError("USB", 4.6),
+            "it is listening to USB already, for another 5 s",
+        ),
+        (
+            NothingHeardError(),
+            "nothing was heard yet that the question could be about",
+        ),
     ],
 )
 def test_each_error_is_one_sentence(error, sentence):
