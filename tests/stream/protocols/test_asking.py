@@ -344,3 +344,16 @@ async def test_figures_of_replies_are_measured():
         assert "salmonn_reply_ttft_seconds_count 3.0" in figures
         assert "salmonn_reply_tokens_total" in figures
         assert "salmonn_replies 0.0" in figures
+
+
+async def test_without_tasks_only_questions_are_answered():
+    async with running() as server, client_of(server) as client:
+        started = await client.start(tasks=())
+        assert started.tasks == ()
+        await client.socket.send(TALK)
+        await client.say(question("q"))
+        answer = await client.until(Answer)
+        events, code = await client.finish()
+        assert answer.text
+        assert finals([*client.events, *events]) == []
+        assert (events[-1].type, code) == ("ended", 1000)

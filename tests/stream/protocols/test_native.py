@@ -88,7 +88,6 @@ START = '{"type": "start"}'
         (['{"type": "start", "rate": "x"}'], "protocol", 1002, "rate is 'x'"),
         (['{"type": "start", "version": 9}'], "unsupported", 1008, "version is 9"),
         (['{"type": "start", "tasks": ["sing"]}'], "unsupported", 1008, "no task"),
-        (['{"type": "start", "tasks": []}'], "protocol", 1002, "at least one"),
         (
             ['{"type": "start", "tasks": ["translate", "translate:en"]}'],
             *("protocol", 1002, "none twice"),
