@@ -108,7 +108,7 @@ def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
         # Long segments are joined from neighbours: there, segments are counted.
         limit=None if name == "cost" else options.limit,
     )
-    return run(Setup(clips, options.config, options.limit, notes))
+    return run(Setup(clips, options.config, options.limit, notes, options.rounds))
 
 
 def _write(result: dict[str, Any], target: str | None) -> None:
@@ -154,6 +154,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="N clips, evenly spread; for cost, N long segments",
     )
+    add(
+        "--rounds",
+        type=_positive,
+        metavar="N",
+        help="for answers, decode and load: how often each is tried "
+        "(default: 8, 5 and 1)",
+    )
     add("--config", type=Path, metavar="FILE", help="the server's TOML file")
     add("--json", metavar="FILE", help="write everything as JSON; - for stdout")
     return parser
@@ -162,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} clips; it must be 1 or more")
+        raise argparse.ArgumentTypeError(f"{text}; it must be 1 or more")
     return number
 
 

@@ -5,16 +5,16 @@ In this process, with nothing else to do; computing time alone:
     standing prompt   a segment is pushed 0.34 s at a time, as while it is spoken; from
                       when it is asked about, its last sample there, to the first token;
                       lengths in turns, so that none is always the first
-    officially        the same question, everything encoded and read at the end
     ad-hoc question   10 s of sound that nobody asked about, pushed at once, then asked
+    officially        the same question, everything encoded and read at the end
 
 Without a trained adapter the bridge has random weights: answers are nonsense, and take
 as long as any others.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 import psutil
 import torch
@@ -37,26 +37,28 @@ from engine.weights import resolve
 LENGTHS_S = (3.0, 10.0, 28.0)
 SOUND_S = 10.0
 LANGUAGES = ("de", "en", "ja", "zh")  # in which it may answer
-REPETITIONS = 5
-SHORTER_S = 0.14  # a repetition than the one before: blocks end elsewhere in each
+ROUNDS = 8
+LENGTHS_CUT, SHORTER_S = 5, 0.14  # each shorter, so that blocks end elsewhere
 MAX_GROWTH = 1.25
 MAX_SOUND_S = 1.5
 TASK = "describe"
-MS = 1000.0
+
+Ask = Callable[[LocalEngine, Samples], float]
+"""Asks about audio; returns the seconds to the first token."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstToken:
-    """How long one waits for it, in seconds: medians over repetitions."""
+    """How long one waits for it, in seconds."""
 
-    segment_s: float
-    live_s: float
-    official_s: float
+    audio_s: float
+    live_s: Quantiles
+    official_s: Quantiles
 
     @property
     def gain(self) -> float:
-        """How many times as long the official way takes."""
-        return self.official_s / self.live_s
+        """How many times as long the official way takes, by their medians."""
+        return self.official_s.p50 / self.live_s.p50
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +71,25 @@ class AnswerFigures:
     """`trained`, or `random` where there are no trained weights."""
     first_tokens: list[FirstToken]
     growth: float
-    """What the longest segment takes, in proportion to the shortest."""
-    sound: Quantiles
-    """A question about 10 s of sound, in seconds."""
+    """What the longest segment takes, in proportion to the shortest, by medians."""
+    sound: FirstToken
+    """A question about sound."""
     memory_mb: float
     """Of the process with all of it, after the last answer."""
 
     def rows(self) -> list[Row]:
         """Return what people want to know of it."""
         rows = [Row("bridge", self.bridge), Row("language model", self.language_model)]
+        rows.append(Row("first token, p50 / p90 / p95", ""))
         for found in self.first_tokens:
-            rows += [
-                Row(f"first token after {found.segment_s:g} s", _ms(found.live_s)),
-                Row("  computed officially", _ms(found.official_s)),
-                Row("  officially : live", f"{found.gain:.1f}"),
-            ]
+            rows += _pair(f"after {found.audio_s:g} s of speech", found)
         longest, shortest = self.first_tokens[-1], self.first_tokens[0]
+        growth = f"{longest.audio_s:g} s : {shortest.audio_s:g} s"
+        about = f"about {self.sound.audio_s:g} s of sound"
         return [
             *rows,
-            Row(
-                f"{longest.segment_s:g} s : {shortest.segment_s:g} s",
-                f"{self.growth:.2f}",
-                f"≤ {MAX_GROWTH}",
-            ),
-            Row(
-                f"first token about {SOUND_S:g} s of sound, p50 / p90 / p95",
-                f"{self.sound} s",
-                f"p50 ≤ {MAX_SOUND_S} s",
-            ),
+            Row(growth, f"{self.growth:.2f}", f"≤ {MAX_GROWTH}"),
+            *_pair(about, self.sound, f"p50 ≤ {MAX_SOUND_S} s"),
             Row("memory of the process", f"{self.memory_mb:,.0f} MB"),
         ]
 
@@ -120,29 +113,23 @@ def run(setup: Setup) -> AnswerFigures:
     for one in (streamed, official):
         one.warm_up()
     samples = endless(setup.clips, max(LENGTHS_S))
-    sounds = list[float]()
-    with setup.steps("answers", REPETITIONS * (len(LENGTHS_S) + 1)) as advance:
-        first_tokens = compare(streamed, official, samples, advance)
-        for clip in cut(samples, SOUND_S):
-            sounds.append(ask_about_sound(streamed, clip))
-            advance()
+    rounds = setup.rounds or ROUNDS
+    with setup.steps("answers", rounds * (len(LENGTHS_S) + 1)) as advance:
+        *first_tokens, sound = compare(streamed, official, samples, rounds, advance)
     return AnswerFigures(
         engine=engine.info.description,
         language_model=language_model,
         bridge=bridge,
         first_tokens=first_tokens,
-        growth=first_tokens[-1].live_s / first_tokens[0].live_s,
-        sound=quantiles(sounds, of="first token"),
+        growth=first_tokens[-1].live_s.p50 / first_tokens[0].live_s.p50,
+        sound=sound,
         memory_mb=psutil.Process().memory_info().rss / MB,
     )
 
 
-def cut(samples: Samples, length_s: float) -> list[Samples]:
-    """Return beginnings of samples, each a little shorter than the one before."""
-    return [
-        samples[: samples_of(length_s - number * SHORTER_S)]
-        for number in range(REPETITIONS)
-    ]
+def cut(samples: Samples, length_s: float, number: int) -> Samples:
+    """Return the beginning of samples, in each round of another length, or nearly."""
+    return samples[: samples_of(length_s - number % LENGTHS_CUT * SHORTER_S)]
 
 
 def ask_about_speech(engine: LocalEngine, samples: Samples) -> float:
@@ -184,26 +171,46 @@ def random_head(llm: LanguageModel) -> Head:
 
 
 def compare(
-    streamed: LocalEngine, official: LocalEngine, samples: Samples, advance: Advance
+    streamed: LocalEngine,
+    official: LocalEngine,
+    samples: Samples,
+    rounds: int,
+    advance: Advance,
 ) -> list[FirstToken]:
-    """Ask both ways about all lengths, turn by turn.
+    """Ask both ways about speech of all lengths, and about sound, turn by turn.
 
     Whatever else the machine does meets both ways; and each length comes first, in the
     middle and last: what comes first is slower.
+
+    Returns:
+        What was found of each length of speech, and then of sound.
     """
-    taken: dict[float, list[tuple[float, float]]] = {n: [] for n in LENGTHS_S}
-    for number in range(REPETITIONS):
-        first = number % len(LENGTHS_S)
-        for length_s in (*LENGTHS_S[first:], *LENGTHS_S[:first]):
-            clip = cut(samples, length_s)[number]
-            pair = ask_about_speech(streamed, clip), ask_about_speech(official, clip)
-            taken[length_s].append(pair)
+    asked: list[tuple[Ask, float]] = [(ask_about_speech, n) for n in LENGTHS_S]
+    asked.append((ask_about_sound, SOUND_S))
+    taken: list[list[tuple[float, float]]] = [[] for _ in asked]
+    for number in range(rounds):
+        for turn in range(len(asked)):
+            index = (number + turn) % len(asked)
+            ask, length_s = asked[index]
+            clip = cut(samples, length_s, number)
+            taken[index].append((ask(streamed, clip), ask(official, clip)))
             advance()
     return [
-        FirstToken(length_s, *(median(times) for times in zip(*pairs, strict=True)))
-        for length_s, pairs in taken.items()
+        _first_token(length_s, pairs)
+        for (_, length_s), pairs in zip(asked, taken, strict=True)
     ]
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * MS:.0f} ms"
+def _first_token(length_s: float, pairs: Sequence[tuple[float, float]]) -> FirstToken:
+    live_s, official_s = zip(*pairs, strict=True)
+    of = "first token"
+    return FirstToken(length_s, quantiles(live_s, of=of), quantiles(official_s, of=of))
+
+
+def _pair(what: str, found: FirstToken, promised: str = "") -> list[Row]:
+    """Return what people want to know of one length."""
+    return [
+        Row(f"  {what}", found.live_s.told("s"), promised),
+        Row("    computed officially", found.official_s.told("s")),
+        Row("    officially : live", f"{found.gain:.1f}"),
+    ]

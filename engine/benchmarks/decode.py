@@ -10,13 +10,13 @@ first, and says what it would have gone on with.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import torch
 from torch import nn
 
 from engine.answering import Answer, Sampling, advance
 from engine.benchmarks.report import Advance, Row, Setup
+from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.cache import Cache
 from engine.evaluation import live
 from engine.llm import LanguageModel, load_llm
@@ -43,8 +43,8 @@ class Variant:
     name: str
     words: int
     """That its head knows."""
-    step_ms: float
-    """Median of a step that adds a token to one answer."""
+    step_ms: Quantiles
+    """Of a step that adds a token to one answer."""
     same_tokens: float
     """Part of the tokens of the first variant's answers that it would choose, too."""
 
@@ -61,11 +61,10 @@ class DecodeFigures:
         first = self.variants[0]
         rows = []
         for one in self.variants:
-            ratio = first.step_ms / one.step_ms
+            ratio = first.step_ms.p50 / one.step_ms.p50
             rows += [
-                Row(
-                    f"{one.name}, {one.words:,} words", f"{one.step_ms:.0f} ms a token"
-                ),
+                Row(f"{one.name}, {one.words:,} words", ""),
+                Row("  a token, p50 / p90 / p95", one.step_ms.told("ms")),
                 Row("  of the first's time", f"1 / {ratio:.2f}"),
                 Row("  of the first's tokens", f"{100 * one.same_tokens:.1f} %"),
             ]
@@ -93,8 +92,9 @@ def run(setup: Setup) -> DecodeFigures:
         Way("… its head in int8", llm, eight),
         Way("… all in int8", small, eight),
     ]
-    with setup.steps("decode", ROUNDS * len(ways)) as step:
-        variants = compare(ways, step)
+    rounds = setup.rounds or ROUNDS
+    with setup.steps("decode", rounds * len(ways)) as step:
+        variants = compare(ways, rounds, step)
     kind = llm.model.config.model_type
     return DecodeFigures(engine=f"{kind}, {folder.name}", variants=variants)
 
@@ -113,12 +113,12 @@ class Way:
         return self.llm
 
 
-def compare(ways: Sequence[Way], step: Advance) -> list[Variant]:
+def compare(ways: Sequence[Way], rounds: int, step: Advance) -> list[Variant]:
     """Try all ways in turns, so that what else the machine does meets all of them."""
     first = ways[0].ready()
     answers = [answer(first, text) for text in QUESTIONS]
     taken: dict[str, list[float]] = {way.name: [] for way in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for way in ways:
             taken[way.name] += steps_s(way.ready(), QUESTIONS[0])
             step()
@@ -132,7 +132,7 @@ def compare(ways: Sequence[Way], step: Advance) -> list[Variant]:
             Variant(
                 name=way.name,
                 words=way.head.size[0] if isinstance(way.head, PrunedHead) else words,
-                step_ms=MS * median(taken[way.name]),
+                step_ms=quantiles([MS * s for s in taken[way.name]], of="step"),
                 same_tokens=same / sum(map(len, answers)),
             )
         )

@@ -57,6 +57,8 @@ class Setup:
     limit: int | None
     notes: Console
     """Where it tells how far it is."""
+    rounds: int | None = None
+    """How often each thing is tried; None is as often as the benchmark likes."""
 
     @contextmanager
     def steps(self, what: str, total: int) -> Iterator[Advance]:

@@ -20,6 +20,10 @@ class Quantiles:
     p90: float
     p95: float
 
+    def told(self, unit: str) -> str:
+        """Return what a table says of it."""
+        return f"{self} {unit} (n {self.count})"
+
     def __str__(self) -> str:
         return f"{self.p50:.2f} / {self.p90:.2f} / {self.p95:.2f}"
 

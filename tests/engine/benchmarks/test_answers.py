@@ -16,11 +16,12 @@ def engine(tiny_whisper):
     return LocalEngine(tiny_whisper, EngineConfig(), why="tiny", head=head)
 
 
-def test_each_repetition_ends_elsewhere_in_a_block():
-    clips = cut(np.zeros(16_000 * 4, np.float32), 3.0)
+def test_neighbouring_rounds_end_elsewhere_in_a_block():
+    samples = np.zeros(16_000 * 4, np.float32)
+    clips = [cut(samples, 3.0, number) for number in range(10)]
     ends = [len(clip) % 10_880 for clip in clips]
-    assert len(clips[0]) == 48_000
-    assert len(set(ends)) == answers.REPETITIONS
+    assert len(clips[0]) == len(clips[5]) == 48_000
+    assert len(set(ends)) == 5
 
 
 def test_the_first_token_is_timed_and_nothing_is_left(engine, noise, monkeypatch):
@@ -52,29 +53,38 @@ def test_both_ways_are_asked_in_turns(engine, noise, monkeypatch):
             lambda wish, way=way, begin=begin: asked.append(way) or begin(wish),
         )
     monkeypatch.setattr(answers, "LENGTHS_S", (1.0, 2.0, 3.0))
+    monkeypatch.setattr(answers, "SOUND_S", 2.0)
     steps = []
-    found = answers.compare(engine, official, noise.numpy(), lambda: steps.append(1))
-    assert [first.segment_s for first in found] == [1.0, 2.0, 3.0]
-    assert asked == ["live", "official"] * 3 * answers.REPETITIONS
-    assert len(steps) == 3 * answers.REPETITIONS
+    found = answers.compare(engine, official, noise.numpy(), 2, lambda: steps.append(1))
+    assert [first.audio_s for first in found] == [1.0, 2.0, 3.0, 2.0]
+    assert asked == ["live", "official"] * 4 * 2
+    assert len(steps) == 4 * 2
     for first in found:
-        assert first.gain == pytest.approx(first.official_s / first.live_s)
+        assert first.live_s.count == first.official_s.count == 2
+        gain = first.official_s.p50 / first.live_s.p50
+        assert first.gain == pytest.approx(gain)
 
 
-def test_no_length_is_always_the_first(engine, noise, monkeypatch):
+def test_nothing_is_always_the_first(engine, monkeypatch):
     asked = []
 
     def ask(_, clip):
         seconds = len(clip) / 16_000
-        asked.append(min(answers.LENGTHS_S, key=lambda n: abs(n - seconds)))
+        asked.append(min((3.0, 10.0, 28.0), key=lambda n: abs(n - seconds)))
+        return 1.0
+
+    def ask_about_sound(_, clip):
+        asked.append("sound")
         return 1.0
 
     monkeypatch.setattr(answers, "ask_about_speech", ask)
+    monkeypatch.setattr(answers, "ask_about_sound", ask_about_sound)
     long = np.zeros(16_000 * 28, np.float32)
-    answers.compare(engine, engine, long, lambda: None)
-    firsts = asked[:: 2 * len(answers.LENGTHS_S)]
-    assert firsts[:4] == [3.0, 10.0, 28.0, 3.0]
-    assert sorted(asked) == sorted(2 * answers.REPETITIONS * answers.LENGTHS_S)
+    answers.compare(engine, engine, long, 4, lambda: None)
+    assert asked[:: 2 * 4] == [3.0, 10.0, 28.0, "sound"]
+    assert sorted(map(str, asked)) == sorted(
+        2 * 4 * list(map(str, (*answers.LENGTHS_S, "sound")))
+    )
 
 
 def test_the_table_has_what_was_promised():
@@ -82,14 +92,29 @@ def test_the_table_has_what_was_promised():
         engine="tiny",
         language_model="gemma3",
         bridge="random",
-        first_tokens=[FirstToken(3.0, 0.2, 0.8), FirstToken(28.0, 0.22, 1.1)],
+        first_tokens=[
+            FirstToken(3.0, spread(0.2), spread(0.8)),
+            FirstToken(28.0, spread(0.22), spread(1.1)),
+        ],
         growth=1.1,
-        sound=quantiles([1.0, 1.2], of="first token"),
+        sound=FirstToken(10.0, spread(1.1), spread(3.3)),
         memory_mb=2345.6,
     )
-    told = {row.what: (row.figure, row.promised) for row in figures.rows()}
-    assert told["first token after 28 s"] == ("220 ms", "")
-    assert told["  officially : live"] == ("5.0", "")
+    rows = figures.rows()
+    told = {row.what: (row.figure, row.promised) for row in rows}
+    assert told["  after 28 s of speech"] == ("0.22 / 0.22 / 0.22 s (n 1)", "")
+    assert [row.figure for row in rows if "officially :" in row.what] == [
+        "4.0",
+        "5.0",
+        "3.0",
+    ]
     assert told["memory of the process"] == ("2,346 MB", "")
     assert told["28 s : 3 s"] == ("1.10", "≤ 1.25")
-    assert told["first token about 10 s of sound, p50 / p90 / p95"][1] == "p50 ≤ 1.5 s"
+    assert told["  about 10 s of sound"] == (
+        "1.10 / 1.10 / 1.10 s (n 1)",
+        "p50 ≤ 1.5 s",
+    )
+
+
+def spread(seconds):
+    return quantiles([seconds], of="first token")

@@ -3,6 +3,7 @@ import torch
 
 from engine.benchmarks import decode
 from engine.benchmarks.decode import DecodeFigures, Variant, agreeing, answer
+from engine.benchmarks.statistics import Quantiles
 from engine.llm import LanguageModel
 from engine.vocabulary import PrunedHead, prune
 from tests.engine.tiny_head import tiny_tokenizer
@@ -46,11 +47,12 @@ def test_all_ways_are_tried_in_turns(llm, monkeypatch):
     monkeypatch.setattr(decode, "steps_s", steps_s)
     ways = [decode.Way("whole", llm, whole), decode.Way("fewer", llm, fewer)]
     steps = []
-    first, second = decode.compare(ways, lambda: steps.append(1))
-    assert heads == [whole, fewer] * decode.ROUNDS
+    first, second = decode.compare(ways, 3, lambda: steps.append(1))
+    assert heads == [whole, fewer] * 3
     assert len(steps) == len(heads)
-    assert (first.words, first.step_ms, first.same_tokens) == (96, 80.0, 1.0)
-    assert (second.words, second.step_ms) == (len(said), 40.0)
+    assert (first.words, first.step_ms.p50, first.same_tokens) == (96, 80.0, 1.0)
+    assert (second.words, second.step_ms.p50) == (len(said), 40.0)
+    assert second.step_ms.count == 3
 
 
 def test_steps_take_time(llm):
@@ -62,11 +64,15 @@ def test_steps_take_time(llm):
 def test_the_table_has_ratios_of_one_run():
     figures = DecodeFigures(
         engine="gemma3",
-        variants=[Variant("float32", 96, 80.0, 1.0), Variant("int8", 48, 40.0, 0.975)],
+        variants=[
+            Variant("float32", 96, Quantiles(5, 80.0, 90.0, 99.0), 1.0),
+            Variant("int8", 48, Quantiles(5, 40.0, 44.0, 45.0), 0.975),
+        ],
     )
     told = [(row.what, row.figure) for row in figures.rows()]
-    assert told[3:] == [
-        ("int8, 48 words", "40 ms a token"),
+    assert told[4:] == [
+        ("int8, 48 words", ""),
+        ("  a token, p50 / p90 / p95", "40.00 / 44.00 / 45.00 ms (n 5)"),
         ("  of the first's time", "1 / 2.00"),
         ("  of the first's tokens", "97.5 %"),
     ]

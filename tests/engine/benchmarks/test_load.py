@@ -31,7 +31,7 @@ def test_sessions_count_from_the_beginning_of_their_clip_and_the_end_of_speech()
         None,
         session(partial_late_s=0.3, final_late_s=0.9),
     ]
-    found = level(heard, SEGMENTER, 0.7)
+    found = level(heard, 3, SEGMENTER, 0.7)
     assert (found.sessions, found.failed, found.real_time_factor) == (3, 1, 0.7)
     assert found.first_partial_s.count == 2
     assert found.first_partial_s.p50 == pytest.approx(1.2)
@@ -41,7 +41,7 @@ def test_sessions_count_from_the_beginning_of_their_clip_and_the_end_of_speech()
 
 def test_where_nothing_was_heard_there_is_no_figure():
     with pytest.raises(ValueError, match="no first partial"):
-        level([None], SEGMENTER, 0.0)
+        level([None], 1, SEGMENTER, 0.0)
 
 
 def test_clients_speak_at_the_same_time_and_one_that_fails_is_none(tmp_path):
