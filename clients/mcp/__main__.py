@@ -25,7 +25,7 @@ from clients.child import SERVE, running_server
 from clients.errors import AudioSourceError, ClientError
 from clients.mcp.ears import Ears
 from clients.mcp.inputs import DeviceInput, FileInput, Input
-from clients.options import DEFAULT_URL, checked
+from clients.options import DEFAULT_URL, MAX_SPEAKERS, checked
 from clients.wire import native_url
 
 PROGRAM = "salmonn-mcp"
@@ -54,6 +54,7 @@ class McpOptions:
     serve: tuple[str, ...] | None
     """Arguments of a server of its own; None if there is none."""
     language: str | None
+    speakers: int
     http: Http | None
 
 
@@ -71,6 +72,7 @@ async def serve(options: McpOptions) -> None:
             tell=tell,
             token=token,
             language=options.language,
+            speakers=options.speakers,
         ) as ears:
             server = make_server(ears, auth=auth)
             if http is None:
@@ -206,6 +208,20 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="L",
         help="code of the spoken language, as en (default: the model tells)",
     )
+    audio.add_argument(
+        "--speakers",
+        action="store_true",
+        help="tell who speaks (voices are kept no longer than the session)",
+    )
+    audio.add_argument(
+        "--max-speakers",
+        type=int,
+        choices=range(1, MAX_SPEAKERS + 1),
+        default=8,
+        metavar="N",
+        help=f"the most that are told apart, up to {MAX_SPEAKERS} (default: "
+        "%(default)s)",
+    )
     http = parser.add_argument_group("HTTP")
     http.add_argument(
         "--http",
@@ -260,6 +276,7 @@ def read_options(
         token=token,
         serve=tuple(arguments.arguments) if arguments.serve else None,
         language=arguments.language,
+        speakers=arguments.max_speakers if arguments.speakers else 0,
         http=http,
     )
 

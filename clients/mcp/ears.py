@@ -17,6 +17,7 @@ from typing import Self
 from clients.client import connect
 from clients.conversation import Client
 from clients.errors import (
+    AudioSourceError,
     BusyError,
     ClientError,
     DeviceError,
@@ -90,6 +91,7 @@ class Ears:
         tell: Shows a line to a person.
         token: For the server, if it wants one.
         language: Code of the spoken language; None lets the model tell.
+        speakers: The most speakers that are told apart; 0 tells none.
         give_up_s: How long a lost connection is tried again.
     """
 
@@ -101,15 +103,16 @@ class Ears:
         tell: Callable[[str], None],
         token: str | None = None,
         language: str | None = None,
+        speakers: int = 0,
         give_up_s: float = GIVE_UP_S,
     ) -> None:
-        self.heard = Heard()
+        self.heard = Heard(tells_speakers=speakers > 0)
         self.source = source
         self.on_change: Callable[[], Awaitable[None]] = _nobody
         """Awaited when the transcript has grown, or listening begins or ends."""
         self._address = address
         self._tell = tell
-        self._token, self._language = token, language
+        self._token, self._language, self._speakers = token, language, speakers
         self._give_up_s = give_up_s
         self._stretch: _Stretch | None = None
         self._is_opening = False
@@ -207,7 +210,16 @@ class Ears:
         task.result()
 
     async def _hear(self, client: Client, stretch: _Stretch, seconds: float) -> None:
-        """Send a stretch, and the pause behind it."""
+        """Send a stretch, and the pause behind it: also behind a device that failed."""
+        try:
+            await self._capture(client, stretch, seconds)
+        except (AudioSourceError, DeviceError):
+            await self._close(client, stretch)
+            raise
+        await self._close(client, stretch)
+
+    async def _capture(self, client: Client, stretch: _Stretch, seconds: float) -> None:
+        """Open the device, send what it gives, close it; tell a person of both."""
         capture, reader = stretch.capture, PcmReader(stretch.capture.format)
         self._tell(
             f"listening to {capture.name} for {seconds:g} s: a tool asked for it"
@@ -228,6 +240,9 @@ class Ears:
             stretch.is_over = True
             self._tell(f"no longer listening; {stretch.heard_s:.1f} s were heard")
         await self._send(client, stretch, [f.pcm for f in reader.flush()])
+
+    async def _close(self, client: Client, stretch: _Stretch) -> None:
+        """End the segment that goes on; keep what comes next apart from it."""
         if stretch.num_samples:
             num_samples = round(PAUSE_S * SAMPLE_RATE)
             self.heard.pause(num_samples)
@@ -276,6 +291,7 @@ class Ears:
         client = connect(
             await self._address(),
             language=self._language,
+            speakers=self._speakers,
             token=self._token,
             give_up_s=self._give_up_s,
         )

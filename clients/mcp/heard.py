@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from clients.speakers import Names, spoken
 from stream.audio import SAMPLE_RATE
 from stream.events import (
     Error,
@@ -19,15 +20,17 @@ from stream.events import (
     Partial,
     Progress,
     ServerEvent,
+    SpeakerNamed,
+    Speakers,
     SpeechStarted,
     Started,
 )
 
 MAX_SEGMENTS = 2_000
 """The oldest is forgotten: some hours of talk, 1 MB."""
-MAX_STRETCHES = 64
+MAX_STRETCHES = 1_000
 """Of one stream.  Events are about the last ones only: a stretch is settled before the
-next begins."""
+next begins, and who spoke in it is corrected for some minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech and its text."""
+    """Speech without a pause, or one speaker's part of it, and its text."""
 
     start_s: float
     """Seconds since listening first began."""
@@ -57,8 +60,19 @@ class Segment:
     """Code of what is spoken; None while it is not known."""
     is_final: bool
     """Whether the text will not change."""
+    speaker: str | None = None
+    """Who says it; None if that is not known."""
     problem: str | None = None
     """Why there is no text; None if nothing went wrong."""
+
+
+@dataclass(slots=True)
+class _Settled:
+    """A segment with its final, perhaps in parts of several speakers."""
+
+    number: int | None
+    """The server's; None if it is of another stream."""
+    parts: list[Segment]
 
 
 @dataclass(slots=True)
@@ -82,11 +96,21 @@ class Heard:
     """All that was heard since listening first began.
 
     One stream of the server's after the other: `begin_stream` where the next begins.
+
+    Args:
+        tells_speakers: Whether the server was asked who speaks.
+        max_segments: How many are remembered.
     """
 
-    def __init__(self, *, max_segments: int = MAX_SEGMENTS) -> None:
+    def __init__(
+        self, *, tells_speakers: bool = False, max_segments: int = MAX_SEGMENTS
+    ) -> None:
+        self._tells_speakers = tells_speakers
         self._began: tuple[float, datetime] | None = None
-        self._segments: deque[Segment] = deque(maxlen=max_segments)
+        self._settled: deque[_Settled] = deque(maxlen=max_segments)
+        self._untold: set[int] = set()
+        """Segments whose speakers are not told yet."""
+        self._names = Names()
         self._stretches: deque[_Stretch] = deque(maxlen=MAX_STRETCHES)
         self._open: dict[int, _Open] = {}
         self._sent = 0
@@ -106,11 +130,14 @@ class Heard:
 
     def begin_stream(self) -> None:
         """Note that a new stream begins; what was open in the old one stays so."""
+        for settled in self._settled:
+            settled.number = None
         for segment in self._unfinished():
-            self._segments.append(
-                replace(segment, is_final=True, problem="its end was not heard")
-            )
+            segment = replace(segment, is_final=True, problem="its end was not heard")
+            self._settled.append(_Settled(None, [segment]))
         self._open.clear()
+        self._untold.clear()
+        self._names = Names()
         self._stretches.clear()
         self._sent = self._accepted = 0
 
@@ -138,13 +165,15 @@ class Heard:
         """
         if not self._stretches:
             return True
-        return self._accepted > self._stretches[-1].end and not self._open
+        is_heard = self._accepted > self._stretches[-1].end
+        return is_heard and not self._open and not self._untold
 
     def follow(self, event: ServerEvent) -> bool:
-        """Take an event; return whether a segment was added."""
+        """Take an event; return whether the transcript has other segments now."""
         match event:
             case Started(resumed=False):  # another server hears the rest again
                 self._open.clear()
+                self._untold.clear()
                 self._accepted = event.accepted
             case Progress(accepted=accepted):
                 self._accepted = max(self._accepted, accepted)
@@ -154,17 +183,57 @@ class Heard:
                 segment = self._open[number]
                 segment.text, segment.end = event.text, event.end
             case Final():
-                self._open.pop(event.segment, None)
-                if event.text.strip():
-                    span = self.span(event.start, event.end)
-                    self._add(span, event.text, event.language)
-                    return True
-            case Error(segment=int(number), message=message):
-                failed = self._open.pop(number, None)
-                if failed is not None:
-                    span = self.span(failed.start, max(failed.start + 1, failed.end))
-                    self._add(span, "", None, problem=message)
-                    return True
+                return self._finish(event)
+            case Error(segment=int(number), task=None | "transcribe"):
+                return self._fail(number, event.message)
+            case Error(segment=int(number), task="speakers"):
+                self._untold.discard(number)
+            case Speakers() | SpeakerNamed():
+                self._names.follow(event)
+                if isinstance(event, Speakers) and event.complete:
+                    return self._tell_apart(event)
+        return False
+
+    def _finish(self, final: Final) -> bool:
+        self._open.pop(final.segment, None)
+        if not final.text.strip():
+            return False
+        span = self.span(final.start, final.end)
+        segment = _segment(span, final.text, final.language, is_final=True)
+        self._settled.append(_Settled(final.segment, [segment]))
+        if self._tells_speakers:
+            self._untold.add(final.segment)
+        return True
+
+    def _fail(self, number: int, message: str) -> bool:
+        failed = self._open.pop(number, None)
+        if failed is None:
+            return False
+        span = self.span(failed.start, max(failed.start + 1, failed.end))
+        segment = replace(_segment(span, "", None, is_final=True), problem=message)
+        self._settled.append(_Settled(number, [segment]))
+        return True
+
+    def _tell_apart(self, event: Speakers) -> bool:
+        """Divide a segment among its speakers, for the first time or anew."""
+        self._untold.discard(event.segment)
+        turns = spoken(event)
+        for settled in reversed(self._settled):
+            if settled.number == event.segment and turns:
+                language = settled.parts[0].language
+                settled.parts = [
+                    replace(
+                        _segment(
+                            self.span(turn.start, turn.end),
+                            turn.text,
+                            language,
+                            is_final=True,
+                        ),
+                        speaker=self._names.label(turn.speaker) or None,
+                    )
+                    for turn in turns
+                ]
+                return True
         return False
 
     def since_s(self, now_s: float) -> float:
@@ -212,7 +281,7 @@ class Heard:
         """Return what was said in a part of the time; the last may be unfinished."""
         return [
             segment
-            for segment in [*self._segments, *self._unfinished()]
+            for segment in [*self._finished(), *self._unfinished()]
             if (segment.end_s > since_s or segment.start_s >= since_s)
             and (until_s is None or segment.start_s < until_s)
         ]
@@ -222,18 +291,15 @@ class Heard:
         before = [s for s in self._stretches if s.first <= sample]
         return before[-1] if before else self._stretches[0]
 
+    def _finished(self) -> list[Segment]:
+        return [segment for settled in self._settled for segment in settled.parts]
+
     def _unfinished(self) -> list[Segment]:
         return [
             _segment(self.span(s.start, s.end), s.text, None, is_final=False)
             for s in self._open.values()
             if s.text.strip()
         ]
-
-    def _add(
-        self, span: Span, text: str, language: str | None, *, problem: str | None = None
-    ) -> None:
-        segment = _segment(span, text, language, is_final=True)
-        self._segments.append(replace(segment, problem=problem))
 
     def _on_clocks(self, start_s: float, end_s: float) -> Span:
         assert self._began is not None, "a time before the beginning"

@@ -5,7 +5,8 @@ wrong, the ears and the server say.
 """
 
 import hmac
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
@@ -147,7 +148,6 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
     )
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
-    @server.tool(title="Listen", annotations=listens)
     async def listen(
         seconds: Annotated[
             float, Field(gt=0, le=MAX_LISTEN_S, description="How long.")
@@ -189,7 +189,6 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
             note=heard.note,
         )
 
-    @server.tool(title="Transcript", annotations=reads)
     async def transcript(
         since: Moment = 0.0, until: Moment | None = None
     ) -> Transcript:
@@ -200,7 +199,6 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
             segments=ears.heard.transcript(since, until),
         )
 
-    @server.tool(title="Ask about what was heard", annotations=reads)
     async def ask(
         question: Question,
         last_seconds: Annotated[
@@ -224,7 +222,6 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
             end_at=about.span.end_at,
         )
 
-    @server.tool(title="Devices", annotations=reads)
     async def list_devices() -> list[Listenable]:
         """Return the devices that `listen` can capture; it captures nothing."""
         async with _told():
@@ -238,6 +235,20 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
             )
             for device in devices
         ]
+
+    tools: list[tuple[str, ToolAnnotations, Callable[..., Any]]] = [
+        ("Listen", listens, listen),
+        ("Transcript", reads, transcript),
+        ("Ask about what was heard", reads, ask),
+        ("Devices", reads, list_devices),
+    ]
+    for title, annotations, tool in tools:
+        server.add_tool(
+            tool,
+            title=title,
+            description=inspect.getdoc(tool),  # not indented as the source is
+            annotations=annotations,
+        )
 
 
 def _add_resource(
@@ -289,6 +300,7 @@ def lines(ears: Ears) -> list[str]:
     shown = []
     for segment in ears.heard.transcript():
         text = segment.text if segment.problem is None else f"({segment.problem})"
+        text = text if segment.speaker is None else f"{segment.speaker}: {text}"
         more = "" if segment.is_final else " …"
         times = f"{segment.start_s:.1f}–{segment.end_s:.1f} s, {segment.start_at}"
         shown.append(f"[{times}] {text}{more}")

@@ -19,6 +19,8 @@ def test_by_default_it_is_the_microphone_and_a_server_on_this_machine_over_stdio
     assert isinstance(asked.source, DeviceInput)
     assert asked.url == "ws://127.0.0.1:8765/v1/stream"
     assert (asked.serve, asked.http, asked.token, asked.language) == (None,) * 4
+    assert asked.speakers == 0
+    assert options("--speakers", "--max-speakers", "3").speakers == 3
 
 
 def test_what_stands_behind_two_dashes_is_for_a_server_of_its_own():
@@ -49,6 +51,7 @@ def test_tokens_come_from_the_environment(monkeypatch):
         (["--token-env", "NOT_SET"], "NOT_SET is not set"),
         (["--serve", "--token-env", "HOME"], "has a token of its own"),
         (["--input", "not/there.wav"], "not/there.wav: No such file"),
+        (["--speakers", "--max-speakers", "17"], "invalid choice: 17"),
         (["--http", "0"], "is no port"),
         (["--http", "many"], "invalid literal"),
         (["--host", "0.0.0.0"], "is every address"),

@@ -33,8 +33,8 @@ class Silent:
     format = PcmFormat()
     loss = None
 
-    def __init__(self, *devices, breaks: bool = False) -> None:
-        self.listed, self.breaks = list(devices), breaks
+    def __init__(self, *devices, first=bytes(640), breaks: bool = False) -> None:
+        self.listed, self.first, self.breaks = list(devices), first, breaks
         self.is_open = False
         self.opened = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -50,7 +50,7 @@ class Silent:
         self.is_open = True
         self.opened.set()
         try:
-            yield bytes(640)
+            yield self.first
             if self.breaks:
                 raise DeviceError("it stopped by itself", device=self.name)
             await self._stopped.wait()
@@ -205,11 +205,13 @@ async def test_a_device_that_gives_nothing_is_closed_after_its_time(monkeypatch)
 
 
 async def test_a_device_that_fails_is_told_and_the_next_call_listens_again(source):
-    async with running() as server, ears_of(server, Silent(breaks=True)) as ears:
+    breaking = Silent(first=speak(7, samples=3_200), breaks=True)
+    async with running() as server, ears_of(server, breaking) as ears:
         with pytest.raises(DeviceError, match="it stopped by itself"):
             await ears.listen(1.0, None, report)
         ears.source = source
         assert texts((await ears.listen(0.3, None, report)).segments) == ["1 2"]
+        assert texts(ears.heard.transcript()) == ["7", "1 2"]  # not joined
 
 
 async def test_a_segment_that_the_model_fails_on_says_so(tmp_path):
@@ -219,6 +221,35 @@ async def test_a_segment_that_the_model_fails_on_says_so(tmp_path):
         assert [(s.text, s.problem) for s in heard.segments] == [
             ("", "an unknown word"),
             ("1", None),
+        ]
+
+
+async def test_who_speaks_is_told_with_the_text(tmp_path):
+    path = write_wav(tmp_path / "a.wav", speak(1, 21, 0, 0, 2, 0, 0, samples=3_200))
+    async with (
+        running() as server,
+        ears_of(server, FileInput(path), speakers=4) as ears,
+    ):
+        heard = await ears.listen(1.4, None, report)
+        assert [(s.speaker, s.text) for s in heard.segments] == [
+            ("speaker 1", "1"),
+            ("speaker 2", "21"),
+            ("speaker 1", "2"),
+        ]
+        assert heard.segments[1].start_s == pytest.approx(0.2, abs=0.1)
+
+
+async def test_speakers_that_cannot_be_told_leave_the_text(source):
+    engine = ScriptedEngine()
+    engine.is_deaf = True
+    async with (
+        running(engine=engine) as server,
+        ears_of(server, source, speakers=4) as ears,
+    ):
+        heard = await ears.listen(0.7, None, report)
+        assert [(s.speaker, s.text) for s in heard.segments] == [
+            (None, "1 2"),
+            (None, "3"),
         ]
 
 

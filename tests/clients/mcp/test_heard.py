@@ -3,7 +3,16 @@
 from datetime import UTC, datetime
 
 from clients.mcp.heard import Heard
-from stream.events import Error, Final, Partial, Progress, SpeechStarted, Started
+from stream.events import (
+    Error,
+    Final,
+    Partial,
+    Progress,
+    Speakers,
+    SpeakerTurn,
+    SpeechStarted,
+    Started,
+)
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECOND = 16_000
@@ -48,6 +57,23 @@ def final(segment: int, text: str, start_s: float, end_s: float) -> Final:
         language="en",
         mode="streaming",
         settled=0,
+    )
+
+
+def speakers(segment: int, *turns: tuple[int, str, float, float]) -> Speakers:
+    return Speakers(
+        seq=1,
+        segment=segment,
+        turns=tuple(
+            SpeakerTurn(
+                speaker=speaker,
+                text=text,
+                start=round(start_s * SECOND),
+                end=round(end_s * SECOND),
+            )
+            for speaker, text, start_s, end_s in turns
+        ),
+        complete=True,
     )
 
 
@@ -173,6 +199,42 @@ def test_a_stream_that_breaks_off_leaves_what_was_understood():
     memory.hear(SECOND)
     memory.follow(final(1, "again", 0.2, 0.8))
     assert memory.transcript()[-1].start_s == 60.2
+
+
+def test_a_segment_is_divided_among_its_speakers_and_corrected():
+    memory = heard((0.0, 5.0), tells_speakers=True)
+    memory.follow(progress(6.0))
+    memory.follow(final(1, "hello you", 1.0, 3.0))
+    assert not memory.is_settled  # who spoke is still to come
+    assert memory.follow(speakers(1, (1, "hello", 1.0, 2.0), (2, "you", 2.0, 3.0)))
+    assert memory.is_settled
+    told = [(s.speaker, s.text, s.start_s, s.language) for s in memory.transcript()]
+    assert told == [("speaker 1", "hello", 1.0, "en"), ("speaker 2", "you", 2.0, "en")]
+    memory.follow(speakers(1, (2, "hello you", 1.0, 3.0)))
+    assert [(s.speaker, s.text) for s in memory.transcript()] == [
+        ("speaker 2", "hello you")
+    ]
+    memory.follow(speakers(1, (0, "hello you", 1.0, 3.0)))
+    assert [s.speaker for s in memory.transcript()] == [None]
+
+
+def test_where_no_speaker_can_be_told_the_text_stays():
+    memory = heard((0.0, 5.0), tells_speakers=True)
+    memory.follow(progress(6.0))
+    memory.follow(final(1, "hello", 1.0, 3.0))
+    error = Error(seq=1, code="engine", message="no", segment=1, task="speakers")
+    assert not memory.follow(error)
+    assert memory.is_settled
+    assert [(s.text, s.problem) for s in memory.transcript()] == [("hello", None)]
+
+
+def test_speakers_of_another_stream_are_not_those_of_this_one():
+    memory = heard((0.0, 5.0), tells_speakers=True)
+    memory.follow(final(1, "hello", 1.0, 3.0))
+    memory.begin_stream()
+    assert memory.is_settled
+    assert not memory.follow(speakers(1, (1, "you", 1.0, 2.0)))
+    assert [(s.text, s.speaker) for s in memory.transcript()] == [("hello", None)]
 
 
 def test_the_oldest_is_forgotten():

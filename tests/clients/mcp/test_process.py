@@ -272,4 +272,4 @@ async def test_speech_is_written_down_by_a_server_of_its_own(log):
         heard = await said(client, "listen", seconds=5, question="Who speaks?")
         assert "my fellow Americans" in " ".join(words(heard))
         assert heard["answer"] is None
-        assert "this model" in heard["refusal"]
+        assert "no trained weights here that answer" in heard["refusal"]

@@ -60,6 +60,7 @@ async def test_the_tools_say_what_they_take(mode, source):
         assert not tools["listen"].annotations.read_only_hint
         assert all(tools[n].annotations.read_only_hint for n in ("ask", "transcript"))
         assert "only while a call of\n`listen`" in client.instructions
+        assert "\n  " not in tools["listen"].description
 
 
 async def test_what_was_said_is_returned_and_remembered(mode, source):
@@ -245,6 +246,18 @@ async def test_the_transcript_is_a_resource(mode, source):
         assert last == "(not listening)"
         with pytest.raises(MCPError):
             await client.read_resource("transcript://dead")
+
+
+async def test_who_speaks_stands_before_what_is_said(source):
+    async with (
+        running() as server,
+        ears_of(server, source, speakers=2) as ears,
+        Client(make_server(ears)) as client,
+    ):
+        heard = await said(await client.call_tool("listen", {"seconds": 0.7}))
+        assert {s["speaker"] for s in heard["segments"]} == {"speaker 1"}
+        (content,) = (await client.read_resource(LIVE)).contents
+        assert content.text.splitlines()[1].endswith("] speaker 1: 3")
 
 
 async def test_its_updates_are_told_to_who_listens_for_them(source):
