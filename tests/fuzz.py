@@ -16,6 +16,7 @@ hundreds.
     file     WAV and other audio files
     form     forms with files
     chat     bodies of chat completions, and the audio in them
+    secrets  bodies that ask for a client secret
 """
 
 import argparse
@@ -38,14 +39,14 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from stream.audio import PcmFormat, PcmReader
-from stream.errors import StreamError
+from stream.errors import StreamError, UnsupportedRequestError
 from stream.events import Ask, Cancel, End, Flush, Start, decode_client
-from stream.protocols import openai_session
+from stream.protocols import openai_form, openai_secrets, openai_session
 from stream.protocols.openai_chat_audio import decode
 from stream.protocols.openai_chat_form import read_chat
 from stream.protocols.openai_checks import json_object
 from stream.protocols.openai_conversation import Conversation
-from stream.protocols.openai_form import read_wishes, receive
+from stream.protocols.openai_form import receive
 from stream.protocols.openai_realtime import parse
 from stream.protocols.wyoming_events import (
     ENCODINGS,
@@ -108,6 +109,7 @@ def openai(message: Any) -> None:
                 openai_session.segmenter_of(session, base)
                 openai_session.is_manual(session)
                 openai_session.is_transcribed(session)
+                json.dumps(session, allow_nan=False)  # as it is answered
         conversation = Conversation(session, ask=_nothing, cancel=_nothing)
         conversation.take(event)
         conversation.turn_began()
@@ -161,6 +163,33 @@ def form(kind: str, body: bytes, piece: int) -> None:
 
 
 async def _take_form(kind: str, body: bytes, piece: int) -> None:
+    header = (b"content-type", kind.encode("latin-1", "replace"))
+    received, _ = await receive(_request(body, piece, header), 1 << 20)
+    openai_form.read_wishes(received, "transcribe")
+
+
+def secrets(body: Any, piece: int) -> None:
+    """Take a request for a client secret, its body in pieces."""
+    data = _text(body).encode("utf-8", "surrogatepass")
+    segmenter = SegmenterConfig()
+
+    def new(kind: object) -> dict[str, Any]:
+        if kind not in openai_session.TYPES:
+            raise UnsupportedRequestError("a session of another type")
+        return openai_session.new_session(
+            str(kind), model="m", lasts_s=60.0, segmenter=segmenter
+        )
+
+    wishes = openai_secrets.read_wishes(_request(data, piece), new, "m")
+    settings, lasts_s = asyncio.run(wishes)
+    least, most = openai_secrets.LASTS_S
+    assert least <= lasts_s <= most
+    json.dumps(settings, allow_nan=False)  # as it is answered
+    openai_session.start_of(settings)
+
+
+def _request(body: bytes, piece: int, *headers: tuple[bytes, bytes]) -> Request:
+    """Return a request whose body comes in pieces."""
     size = piece % MOST_AT_ONCE + 1
     pieces = [body[i : i + size] for i in range(0, len(body), size)] or [b""]
     messages = iter(
@@ -171,10 +200,7 @@ async def _take_form(kind: str, body: bytes, piece: int) -> None:
     async def receiver() -> dict[str, Any]:
         return next(messages)
 
-    header = (b"content-type", kind.encode("latin-1", "replace"))
-    request = Request({"type": "http", "headers": [header]}, receiver)
-    received, _ = await receive(request, 1 << 20)
-    read_wishes(received, "transcribe")
+    return Request({"type": "http", "headers": [*headers]}, receiver)
 
 
 def chat(body: Any) -> None:
@@ -193,6 +219,7 @@ PARSERS: MappingProxyType[str, tuple[Parser, tuple[Any, ...]]] = MappingProxyTyp
         "file": (file, (fuzz_inputs.FILES,)),
         "form": (form, fuzz_inputs.FORMS),
         "chat": (chat, (fuzz_inputs.CHAT,)),
+        "secrets": (secrets, fuzz_inputs.SECRETS),
     }
 )
 

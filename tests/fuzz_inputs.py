@@ -141,6 +141,20 @@ OPENAI = _texts(
     | _of_type("response.cancel", nearly(response_id=st.text()))
 )
 
+SECRETS = (
+    _texts(
+        nearly(
+            expires_after=nearly(
+                anchor=st.just("created_at"), seconds=st.integers(0, 8_000)
+            ),
+            session=SESSION.flatmap(
+                lambda fields: st.just({"type": "transcription"} | fields)
+            ),
+        )
+    ),
+    st.integers(1, 200),
+)
+
 
 def _frame(head, data, payload, lengths):
     """Return a frame whose lengths hold, or are what they happen to be."""

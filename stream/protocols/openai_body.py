@@ -4,12 +4,11 @@ It knows bounds of size and time, not what is in the object.
 """
 
 import asyncio
-import json
 
 from starlette.requests import Request
 
 from stream.errors import LimitError, ProtocolError, quote
-from stream.protocols.openai_checks import Json
+from stream.protocols.openai_checks import Json, read_json
 
 BODY_S = 300  # for a body to arrive
 
@@ -40,7 +39,7 @@ async def read_object(request: Request, most: int) -> Json:
     if size > most:
         raise LimitError(f"a body of {size} bytes; at most {most} are taken")
     try:
-        found = json.loads(body or b"{}")
+        found = read_json(bytes(body) or b"{}")
     except (ValueError, RecursionError) as exc:
         raise ProtocolError("the body is not JSON") from exc
     if not isinstance(found, dict):

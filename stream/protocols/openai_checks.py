@@ -4,6 +4,8 @@ Pure.  A check takes where a value stands and the value; it returns what is kept
 or raises `FieldError`, which names the place.
 """
 
+import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,24 @@ Json = dict[str, Any]
 
 Check = Callable[[str, Any], Any]
 """Takes where a value stands and the value; returns it, or raises `FieldError`."""
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return what a JSON text says.
+
+    Raises:
+        ValueError: If it is none, or has a number that JSON cannot say: settings are
+            answered as they came.
+        RecursionError: If it is nested too deeply.
+    """
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def json_object(where: str, value: Any) -> Json:

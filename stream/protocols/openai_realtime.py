@@ -28,7 +28,7 @@ from stream.hub import Hub
 from stream.protocols import openai_session
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.protocols.openai_buffer import InputAudioBuffer
-from stream.protocols.openai_checks import Json
+from stream.protocols.openai_checks import Json, read_json
 from stream.protocols.openai_errors import (
     BY_CODE,
     ENGINE,
@@ -349,7 +349,7 @@ def parse(text: str | None) -> Json:
     if text is None:
         raise FieldError("event", "is a binary message; expected JSON text")
     try:
-        event = json.loads(text)
+        event = read_json(text)
     except (ValueError, RecursionError) as exc:
         raise FieldError("event", f"is not JSON: {quote(text)}") from exc
     if not isinstance(event, dict):

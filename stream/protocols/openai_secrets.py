@@ -8,6 +8,7 @@ Who has a key asks for a secret and hands it to a page, which connects to
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from stream.errors import quote
 from stream.hub import Hub
 from stream.protocols import openai_session
 from stream.protocols.openai_body import read_object
+from stream.protocols.openai_checks import Json
 from stream.protocols.openai_errors import FieldError
 from stream.protocols.openai_http import served
 from stream.protocols.openai_realtime import new_session
@@ -32,12 +34,8 @@ def routes(hub: Hub, issued: ClientSecrets) -> list[Route]:
     """Return what is served at which address."""
 
     async def create(request: Request, owner: str) -> Response:
-        wanted = await read_object(request, MAX_BYTES)
-        lasts_s = _lasts_s(wanted.get("expires_after"))
-        session = wanted.get("session", {})
-        kind = session.get("type") if isinstance(session, dict) else None
-        settings = openai_session.updated(
-            new_session(hub, kind), session, model=hub.engine.info.model
+        settings, lasts_s = await read_wishes(
+            request, lambda kind: new_session(hub, kind), hub.engine.info.model
         )
         now = time.time()
         secret = issued.issue(owner, settings, lasts_s=lasts_s, now=now)
@@ -51,6 +49,26 @@ def routes(hub: Hub, issued: ClientSecrets) -> list[Route]:
 
     path = "/v1/realtime/client_secrets"
     return [Route(path, served(hub, create), methods=["POST"])]
+
+
+async def read_wishes(
+    request: Request, new: Callable[[object], Json], model: str
+) -> tuple[Json, int]:
+    """Return the settings that a request wants, and for how many seconds.
+
+    Args:
+        request: Its body has them, or nothing.
+        new: Returns the settings of a new session of a kind.
+        model: What is served.
+
+    Raises:
+        StreamError: If it wants what cannot be had.
+    """
+    wanted = await read_object(request, MAX_BYTES)
+    lasts_s = _lasts_s(wanted.get("expires_after"))
+    session = wanted.get("session", {})
+    kind = session.get("type") if isinstance(session, dict) else None
+    return openai_session.updated(new(kind), session, model=model), lasts_s
 
 
 def _lasts_s(wanted: Any) -> int:

@@ -124,3 +124,12 @@ async def test_each_wrong_request_is_told(body, status, message):
         answer = await post(server, **body)
         assert answer.status_code == status
         assert message in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+async def test_a_number_that_no_answer_could_repeat_is_refused(number):
+    body = f'{{"session": {{"type": "transcription", "include": [{number}]}}}}'
+    async with running(auth=LOCKED) as server:
+        answer = await post(server, content=body)
+    assert answer.status_code == 400
+    assert "not JSON" in answer.text
