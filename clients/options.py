@@ -120,6 +120,14 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
         help="transcribe, translate:en, …; may be given again (default: transcribe)",
     )
     asked.add_argument(
+        "--translate",
+        action="append",
+        default=[],
+        type=checked(_language),
+        metavar="L",
+        help="translate into a language, as en, beside what else is asked; repeatable",
+    )
+    asked.add_argument(
         "--language",
         metavar="L",
         help="code of the spoken language, as en (default: the model tells)",
@@ -215,7 +223,7 @@ def read_options(
             parser.error(f"--token-env: {arguments.token_env} is not set")
     return Options(
         url=arguments.url,
-        tasks=tuple(dict.fromkeys(map(full_task, arguments.task or ["transcribe"]))),
+        tasks=_tasks(arguments),
         language=arguments.language,
         partials=arguments.partials,
         words=arguments.words,
@@ -230,6 +238,13 @@ def read_options(
         save=arguments.save,
         verbose=arguments.verbose,
     )
+
+
+def _tasks(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return what is asked, each once."""
+    named = map(full_task, arguments.task or ["transcribe"])
+    translations = (f"translate:{language}" for language in arguments.translate)
+    return tuple(dict.fromkeys([*named, *translations]))
 
 
 def checked(read: Callable[[str], object]) -> Callable[[str], object]:
@@ -261,6 +276,12 @@ def _recent(text: str) -> float:
     if seconds > MAX_RECENT_S:
         raise ValueError(f"{text!r} is too long; at most {MAX_RECENT_S} s are heard")
     return seconds
+
+
+def _language(text: str) -> str:
+    if not text.isalnum():
+        raise ValueError(f"{text!r} is no code of a language")
+    return text
 
 
 def _phrase(text: str) -> str:

@@ -55,6 +55,12 @@ def test_a_bare_translation_is_into_english_and_is_asked_once():
     assert tasks == ("translate:en",)
 
 
+def test_translations_stand_beside_what_else_is_asked():
+    assert read("--translate", "en").tasks == ("transcribe", "translate:en")
+    flags = "--task translate --translate en --translate zh"
+    assert read(*flags.split()).tasks == ("translate:en", "translate:zh")
+
+
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
@@ -64,6 +70,7 @@ def test_a_bare_translation_is_into_english_and_is_asked_once():
         (["--url", "ws://[::1"], "'ws://[::1' is no address"),
         (["--save", "a.txt"], "'a.txt' has no suffix of .srt, .vtt, .jsonl"),
         (["--token-env", "NOT_THERE"], "--token-env: NOT_THERE is not set"),
+        (["--translate", "e-n"], "'e-n' is no code of a language"),
         (["--ask", " "], "--ask: a question is empty"),
         (["--every", "3"], "--every: there is nothing to --ask"),
         (["--last", "31"], "'31' is too long; at most 30 s are heard"),
