@@ -14,7 +14,7 @@ prints a table, and the same facts as JSON on the last line.
     sessions    tasks, threads and file descriptors before and behind, and the memory
     crowd       the same; 10 vanish, 10 send garbage, 10 never read: the others' finals
     hour        the speed, by how much lag and memory grow, and the earliest text;
-                --speed S sends at S × real time, else the highest is looked for
+                --speed S sends at S × real time, else as fast as it is heard
     overload    finals, partials and latencies; who comes when it is too much is refused
 
     0  it is as promised
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--paced", action="store_true", help="resume: send as fast as it is spoken")
     add("--sessions", type=int, default=200, help="for sessions")
     add("--each", type=int, default=10, help="crowd: of each sort; of the good, twice")
-    add("--speed", type=float, help="hour: × real time (else the highest is found)")
+    add("--speed", type=float, help="hour: × real time (else as it is heard)")
     counts = [1, 2, 4, 8, 16]
     add("--counts", type=int, nargs="+", default=counts, help="overload: who speak")
     return parser

@@ -1,7 +1,9 @@
 """One session that goes on for an hour, as fast as its lag stays flat.
 
-    first part, as fast as it is heard ─▶ speed that is held ─▶ × `HEADROOM`
-    an hour at that speed              ─▶ lag, memory, and the file that a client saves
+    without a speed   as fast as it is heard, with 45 s at most that are not settled, as
+                      `salmonn-file --fast` sends: the lag cannot grow, and the speed is
+                      what comes of it
+    with one          at that speed; the lag tells whether it is held
 
 The lag is audio that was sent and is not settled.  What it and the memory grow by is a
 least-squares line through what each final finds, over the second half of what came
@@ -21,20 +23,17 @@ from typing import Any
 import psutil
 
 from clients.client import connect
-from clients.paced import paced
+from clients.conversation import MAX_HELD_S, UNPACED_HELD_S
+from clients.paced import paced, unpaced
 from clients.subtitles import TranscriptFile, TranscriptPrinter
 from engine.benchmarks.statistics import quantiles, slope
 from stream.audio import SAMPLE_RATE
 from stream.events import Final
-from tests.trust_setup import Outcome, Setup, converse, pieces, say, url_of
+from tests.trust_setup import Outcome, Setup, pieces, say, url_of
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
-FIRST_S = 300.0
-"""Of audio, from which the speed is found."""
 REPEATED_S = 600.0
 """Of audio that are held in memory; longer readings repeat them."""
-HEADROOM = 0.9
-"""What is taken of the speed that was found: at all of it, lag is chance."""
 LEAST_SPEED = 4.0
 LAG_GROWTH_S = 5.0
 """Of lag over the second half, beyond which it is not flat."""
@@ -71,17 +70,15 @@ async def run(setup: Setup, *, seconds: float, speed: float | None) -> Outcome:
     """Send so much audio in one session, at a speed or at the one that is found."""
     audio = setup.reading(min(seconds, REPEATED_S))
     async with setup.server() as server:
-        url = url_of(server)
-        if speed is None:
-            speed = HEADROOM * await _held(url, audio)
-        hour = await _listen(url, audio, seconds, speed)
+        hour = await _listen(url_of(server), audio, seconds, speed)
     return outcome(hour, speed)
 
 
-def outcome(hour: Hour, speed: float) -> Outcome:
-    """Return what an hour at a speed shows."""
+def outcome(hour: Hour, speed: float | None) -> Outcome:
+    """Return what an hour shows, at a speed or as fast as it was heard."""
     last = hour.moments[-1]
-    met = [at for at in hour.moments if at.sent_s < last.sent_s]
+    speed = speed or last.minute * 60 / hour.took_s
+    met = [at for at in hour.moments if at.sent_s < last.sent_s] or hour.moments
     lag = _growth([(at.minute, at.lag_s) for at in met], last.minute)
     memory = _growth([(at.minute, at.memory_mb) for at in met], last.minute)
     lags = quantiles([at.lag_s for at in met], of="final")
@@ -113,18 +110,12 @@ def outcome(hour: Hour, speed: float) -> Outcome:
     return Outcome(["one session"], rows, problems)
 
 
-async def _held(url: str, audio: bytes) -> float:
-    """Return at which speed audio is heard that is sent as fast as it is taken."""
-    audio = audio[: round(FIRST_S) * BYTES_A_SECOND]
-    began = time.monotonic()
-    await converse(url, audio)
-    return len(audio) / BYTES_A_SECOND / (time.monotonic() - began)
-
-
-async def _listen(url: str, audio: bytes, seconds: float, speed: float) -> Hour:
-    source = paced(
-        _repeated(audio, seconds), bytes_per_second=round(BYTES_A_SECOND * speed)
-    )
+async def _listen(url: str, audio: bytes, seconds: float, speed: float | None) -> Hour:
+    source = unpaced(_repeated(audio, seconds))
+    if speed is not None:
+        a_second = round(BYTES_A_SECOND * speed)
+        source = paced(_repeated(audio, seconds), bytes_per_second=a_second)
+    held_s = UNPACED_HELD_S if speed is None else MAX_HELD_S
     process = psutil.Process()
     sent, partials = 0, 0
     moments, segments, told = list[Moment](), list[int](), list[str]()
@@ -140,7 +131,10 @@ async def _listen(url: str, audio: bytes, seconds: float, speed: float) -> Hour:
         path = Path(folder, "hour.vtt")
         file = TranscriptFile(path)
         printer = TranscriptPrinter(file, tasks=("transcribe",), name=None)
-        async with connect(url) as client, say(client, counted()):
+        async with (
+            connect(url, max_held_s=held_s) as client,
+            say(client, counted()),
+        ):
             async for arrival in client.arrivals():
                 printer.show(arrival)
                 event = arrival.event
