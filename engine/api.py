@@ -274,14 +274,6 @@ class Speakers(Protocol):
         Nothing is told of a segment that was never heard.
         """
 
-    def enrol(self, samples: Samples) -> int:
-        """Know a voice from a clip of it alone; return the speaker's number.
-
-        Raises:
-            EngineError: If the clip is too short, or there are as many speakers already
-                as may be told apart.
-        """
-
     def close(self) -> None:
         """Forget all voices; nothing may be called after."""
 

@@ -17,8 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from engine.api import Samples, SegmentSpeakers, SpeakerNews, Turn
-from engine.errors import EngineError
-from engine.geometry import SAMPLE_RATE
 from engine.speakers import Clusters, Labels, Rules, Voices, runs
 from engine.voices import WIDTH, VoiceEncoder
 
@@ -28,8 +26,6 @@ HOP_SAMPLES: Final = 6_400
 """0.4 s: a border between two voices is found to about half of it."""
 LEAST_SAMPLES: Final = 6_400
 """A segment of less than 0.4 s has no voice that could be told."""
-LEAST_ENROLLED_S: Final = 3.0
-"""Of a clip that tells what somebody sounds like."""
 
 
 @dataclass(slots=True)
@@ -88,20 +84,6 @@ class LocalSpeakers:
             if number not in kept:
                 del self._segments[number]
         return news
-
-    def enrol(self, samples: Samples) -> int:
-        """Know a voice from a clip; see `engine.api.Speakers`."""
-        if len(samples) < LEAST_ENROLLED_S * SAMPLE_RATE:
-            raise EngineError(
-                f"{len(samples) / SAMPLE_RATE:.1f} s of a voice; "
-                f"it takes at least {LEAST_ENROLLED_S:g} s to know it by"
-            )
-        starts = range(0, len(samples) - WINDOW_SAMPLES + 1, HOP_SAMPLES)
-        voices = self._embed([samples[s : s + WINDOW_SAMPLES] for s in starts])
-        number = self._clusters.enrol(voices)
-        if number is None:
-            raise EngineError("there are as many speakers already as may be told apart")
-        return number
 
     def close(self) -> None:
         """Forget all voices."""

@@ -71,8 +71,7 @@ class Clusters:
         self._counts: dict[int, float] = {}
         """By speaker, about how many windows it is the mean of."""
         self._older: dict[int, NDArray[np.float64]] = {}
-        """By speaker, the sum of windows that are kept no longer; and of enrolment."""
-        self._enrolled: set[int] = set()
+        """By speaker, the sum of windows that are kept no longer."""
         self._segments: dict[int, _Segment] = {}
         self._joined: list[tuple[int, int]] = []
         self._num_founded = 0
@@ -86,23 +85,6 @@ class Clusters:
     def segments(self) -> set[int]:
         """Those that are kept, and may be told otherwise."""
         return set(self._segments)
-
-    def enrol(self, voices: Voices, *, weight: float = 10.0) -> int | None:
-        """Add a speaker who has been heard before.
-
-        Args:
-            voices: Windows of this speaker alone.
-            weight: How many windows of the session they count for.
-
-        Returns:
-            The number; None if there are as many speakers already as may be.
-        """
-        if not self._has_room:
-            return None
-        number = self._found(voices.astype(np.float64).mean(0))
-        self._older[number] = self._centroids[number] * weight
-        self._enrolled.add(number)
-        return number
 
     def add(self, segment: int, voices: Voices) -> list[int]:
         """Add the next windows of a segment; return the segments whose labels changed.
@@ -242,12 +224,9 @@ class Clusters:
             (self._likeness(a, b), a, b)
             for i, a in enumerate(numbers)
             for b in numbers[i + 1 :]
-            if not {a, b} <= self._enrolled
         ]
         likeness, first, second = max(pairs, default=(-1.0, 0, 0))
-        if likeness < 0:
-            return None
-        return (second, first) if second in self._enrolled else (first, second)
+        return (first, second) if likeness >= 0 else None
 
     def _likeness(self, a: int, b: int) -> float:
         """Return by how much two speakers are alike enough to be one; negative if not.

@@ -6,8 +6,8 @@ No I/O.  The engine tells voices apart; here they get their words and their name
     the transcript ───────┼──▶ speakers, complete     told again when turns change
     names of the client ──┘
 
-A turn's text is the words that lie in it, cut at a pause near the border: voices are
-told apart to some tenths of a second, which is a word.
+A turn's text is the words that lie in it, cut at the end of a sentence or at a pause
+near the border: voices are told apart to some tenths of a second, which is a word.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,11 @@ MAX_NUMBER: Constant = 999
 MOST_KEPT: Constant = 512
 """Segments whose transcripts are kept to be shared out again; some ten minutes of talk
 are what the engine may still correct."""
+ENDS: Constant = (".", "?", "!", "…", "。", "？", "！")
+"""With what a sentence ends."""
 NEAR: Constant = 9_600
-"""Samples; 0.6 s, so far from a border between voices a pause between words is taken
-for it."""
+"""Samples; 0.6 s, so far from a border between voices the end of a sentence, or a pause
+between words, is taken for it."""
 
 
 @dataclass(slots=True)
@@ -206,15 +208,23 @@ def shared_out(
 
 
 def _cut(words: Sequence[Word], border: int) -> int:
-    """Return how many words lie before a border, moved to the widest pause near it."""
+    """Return how many words lie before a border, moved to where it may well be.
+
+    That is the end of a sentence near it, or else the widest pause.
+    """
     middle = sum((word.start + word.end) // 2 < border for word in words)
     near = [
-        (words[cut].start - words[cut - 1].end, -abs(cut - middle), cut)
+        (
+            words[cut - 1].text.rstrip().endswith(ENDS),
+            words[cut].start - words[cut - 1].end,
+            -abs(cut - middle),
+            cut,
+        )
         for cut in range(1, len(words))
         if words[cut - 1].end - NEAR <= border <= words[cut].start + NEAR
     ]
-    pause, _, cut = max(near, default=(0, 0, middle))
-    return cut if pause > 0 else middle
+    ends, pause, _, cut = max(near, default=(False, 0, 0, middle))
+    return cut if ends or pause > 0 else middle
 
 
 def _word_starts(text: str, words: Sequence[Word]) -> list[int]:

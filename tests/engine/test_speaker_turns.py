@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from engine.api import SegmentSpeakers, Turn
-from engine.errors import EngineError
 from engine.speaker_turns import HOP_SAMPLES, WINDOW_SAMPLES, LocalSpeakers
 from engine.speakers import Rules
 from engine.voices import WIDTH
@@ -95,19 +94,3 @@ def test_the_last_window_ends_where_the_segment_does(speakers):
     samples = said((1, 3.0))[: WINDOW_SAMPLES + 2 * HOP_SAMPLES + 100]
     told = heard(speakers, 1, samples).segments[0]
     assert told.turns[-1].end == len(samples)
-
-
-def test_a_voice_is_known_from_a_clip(speakers):
-    assert speakers.enrol(said((3, 4.0))) == 1
-    heard(speakers, 1, said((1, 4.0)))
-    assert heard(speakers, 2, said((3, 1.0))).segments[-1].turns[0].speaker == 1
-
-
-def test_a_clip_that_is_too_short_or_one_too_many_is_refused_in_words(speakers):
-    with pytest.raises(EngineError) as caught:
-        speakers.enrol(said((1, 1.0)))
-    assert str(caught.value) == "1.0 s of a voice; it takes at least 3 s to know it by"
-    for number in range(1, 5):
-        speakers.enrol(said((number, 3.0)))
-    with pytest.raises(EngineError, match="as many speakers already"):
-        speakers.enrol(said((5, 3.0)))

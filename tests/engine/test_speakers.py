@@ -105,23 +105,6 @@ def test_speakers_that_turn_out_to_be_one_are_joined_and_told_again():
     assert clusters.labels(2).tolist() == [1] * 4
 
 
-def test_who_is_enrolled_is_known_at_once_and_never_joined_away():
-    clusters = Clusters(8, RULES)
-    assert clusters.enrol(windows(*[3] * 5)) == 1
-    assert clusters.enrol(windows(*[3] * 5, seed=1)) == 2  # the user says they are two
-    clusters.add(1, windows(3, 3, seed=2))
-    assert set(clusters.labels(1).tolist()) <= {1, 2}
-    clusters.end(1)
-    assert clusters.speakers == [1, 2]
-    assert clusters.joined() == []
-
-
-def test_nobody_is_enrolled_beyond_the_bound():
-    clusters = Clusters(1, RULES)
-    assert clusters.enrol(windows(1)) == 1
-    assert clusters.enrol(windows(2)) is None
-
-
 @settings(deadline=None, max_examples=30)
 @given(
     numbers=st.lists(st.integers(1, 3), min_size=1, max_size=25),

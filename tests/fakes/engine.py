@@ -229,9 +229,6 @@ class ScriptedSpeakers:
     def end(self, segment: int) -> SpeakerNews:
         return self._news(segment) if segment in self._values else SpeakerNews()
 
-    def enrol(self, samples: Samples) -> int:
-        return self._number(int(np.rint(samples * FULL_SCALE).max()) // VOICE)
-
     def close(self) -> None:
         self._engine.num_listeners -= 1
 

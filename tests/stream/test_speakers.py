@@ -246,6 +246,19 @@ def test_a_border_is_moved_to_the_pause_between_words_that_is_near():
         assert [t.text for t in told] == ["One two.", "Three four."]
 
 
+def test_the_end_of_a_sentence_near_a_border_goes_before_a_pause():
+    text = "So it is. The end"
+    spans = words(
+        ("So", 0, 3_000),
+        ("it", 3_000, 6_000),
+        ("is.", 6_000, 9_000),
+        ("The", 9_000, 12_000),
+        ("end", 14_000, 18_000),
+    )
+    told = shared_out(text, spans, [turn(1, 0, 13_000), turn(2, 13_000, 18_000)])
+    assert [t.text for t in told] == ["So it is.", "The end"]
+
+
 def test_without_the_times_of_words_the_longest_turn_has_all():
     told = shared_out("One two", (), [turn(1, 0, 10), turn(2, 10, 30), turn(1, 30, 35)])
     assert [t.text for t in told] == ["", "One two", ""]
