@@ -157,8 +157,9 @@ class Receipts:
             self._finals[event.task] = event.segment
         elif isinstance(event, Error) and event.segment is not None:
             tasks = list(self._finals) if event.task is None else [event.task]
-            for task in tasks:
-                self._finals[task] = max(self._finals.get(task, 0), event.segment)
+            # Another task has no final: who speaks is told beside them.
+            for task in (task for task in tasks if task in self._finals):
+                self._finals[task] = max(self._finals[task], event.segment)
         return True
 
     def resume(self, settled: int) -> Resume:

@@ -74,6 +74,7 @@ def build_app(hub: Hub) -> Starlette:
                 "tasks": info.tasks,
                 "prompted_tasks": info.prompted_tasks,
                 "answers_questions": info.answers_questions,
+                "max_speakers": info.max_speakers,
                 "languages": info.languages,
                 "sessions": len(hub.streams),
                 "version": version("salmonn-live"),

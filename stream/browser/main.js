@@ -9,6 +9,8 @@ import { AnswerView, CaptionView } from "./view.js";
 
 const AHEAD_S = 20; // of a file, that the server has not settled
 const SILENT_DB = -60;
+const MOST_SPEAKERS = 8;
+const MOST_NAME = 64; // characters
 const STATES = {
   connecting: "Connecting …",
   live: "Listening",
@@ -20,11 +22,15 @@ const STATES = {
 const FORMATS = { srt: toSrt, vtt: toVtt, txt: toText };
 
 const $ = (id) => document.getElementById(id);
-const captionView = new CaptionView($("captions"), $("spoken"));
+const captionView = new CaptionView($("captions"), $("spoken"), {
+  label: (speaker) => captions.label(speaker),
+  onName: nameSpeaker,
+});
 const answerView = new AnswerView($("answers"));
 let captions = new Captions();
 let session = null;
 let recording = null;
+let mostSpeakers = 0; // that the server tells apart
 let latencies = [];
 let isHeard = false; // whether a file was, to its end
 
@@ -48,6 +54,8 @@ async function begin() {
     $("standing").hidden = false;
   }
   $("asking").hidden = !found.answers_questions;
+  mostSpeakers = Math.min(MOST_SPEAKERS, found.max_speakers);
+  $("speakers-label").hidden = !mostSpeakers;
   show(found.status === "ready" ? "Ready" : `The server is ${found.status}`);
   $("start").disabled = false;
 }
@@ -95,7 +103,12 @@ function open() {
   session = new Session({
     url: address.href,
     protocols: protocolsOf($("token").value),
-    request: { rate: RATE, tasks, language: $("language").value || null },
+    request: {
+      rate: RATE,
+      tasks,
+      language: $("language").value || null,
+      ...($("speakers").checked ? { speakers: mostSpeakers } : {}),
+    },
     onEvent: take,
     onState: follow,
   });
@@ -138,8 +151,14 @@ async function stop() {
   else session.end();
 }
 
+function nameSpeaker(speaker) {
+  const name = prompt(`Who is ${captions.label(speaker)}?`, captions.label(speaker));
+  if (name !== null) session?.nameSpeaker(speaker, name.trim().slice(0, MOST_NAME));
+}
+
 function take(event, latency) {
   const segment = captions.push(event);
+  if (event.type === "speaker_named") captions.labelled().forEach((one) => captionView.show(one));
   if (segment) {
     captionView.show(segment);
     $("empty").hidden = true;

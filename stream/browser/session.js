@@ -25,6 +25,7 @@ export class Session {
   #asks = []; // all of this server's session
   #open = new Set(); // ids without answers
   #numAsked = 0;
+  #names = new Map(); // speaker → name, as long as the server knows the voices
   #attempts = 0;
   #isLive = false;
   #isFlushed = false;
@@ -83,6 +84,11 @@ export class Session {
     return ask.id;
   }
 
+  nameSpeaker(speaker, name) {
+    this.#names.set(speaker, name);
+    if (this.#isLive) this.#say({ type: "name_speaker", speaker, name });
+  }
+
   // Ends the segment: what is said is all, for now.
   flush() {
     this.#isFlushed = true;
@@ -134,6 +140,7 @@ export class Session {
       }
       this.#open.clear();
       this.#asks = [];
+      this.#names.clear(); // another server counts speakers anew
     }
     this.#name = event.session;
     this.#tasks = event.tasks;
@@ -142,6 +149,7 @@ export class Session {
     this.#isLive = true;
     this.onState("live");
     this.#send(); // before the questions, which are about it
+    for (const [speaker, name] of this.#names) this.#say({ type: "name_speaker", speaker, name });
     for (const ask of this.#asks.slice(event.asked)) this.#say(ask);
     if (this.#isFlushed) this.#say({ type: "flush" });
     if (this.#isEnding) this.#say({ type: "end" });
@@ -152,6 +160,7 @@ export class Session {
     const isFinal = event.type === "final";
     if (!isFinal && !(event.type === "error" && event.segment)) return true;
     const told = this.#told.get(event.segment) ?? new Set();
+    if (event.task && !this.#tasks.includes(event.task)) return true; // who speaks
     for (const task of event.task ? [event.task] : this.#tasks) told.add(task);
     this.#told.set(event.segment, told);
     if (told.size === this.#tasks.length) {

@@ -5,24 +5,34 @@ const PER_MS = 16; // samples
 const MOST = 84; // characters of a cue's line
 
 export function toText(finals) {
-  return finals.map(({ lines }) => `${lines.join("\n")}\n`).join("\n");
+  return finals.map((final) => `${labelled(final).join("\n")}\n`).join("\n");
 }
 
 export function toSrt(finals) {
   return cues(finals)
-    .map(({ start, end, lines }, i) => {
-      const text = lines.join("\n").replaceAll("-->", "→");
-      return `${i + 1}\n${clock(start, ",")} --> ${clock(end, ",")}\n${text}\n\n`;
+    .map((cue, i) => {
+      const text = labelled(cue).join("\n").replaceAll("-->", "→");
+      return `${i + 1}\n${clock(cue.start, ",")} --> ${clock(cue.end, ",")}\n${text}\n\n`;
     })
     .join("");
 }
 
 export function toVtt(finals) {
-  const body = cues(finals).map(({ start, end, lines }) => {
-    const text = lines.join("\n").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const body = cues(finals).map(({ start, end, lines, speaker }) => {
+    const voice = speaker ? `<v ${escaped(speaker)}>` : "";
+    const text = `${voice}${escaped(lines.join("\n"))}`;
     return `${clock(start, ".")} --> ${clock(end, ".")}\n${text}\n\n`;
   });
   return `WEBVTT\n\n${body.join("")}`;
+}
+
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+// SubRip and text have no place for who speaks: it stands before the words.
+function labelled({ lines: [first, ...others], speaker }) {
+  return [speaker ? `${speaker}: ${first}` : first, ...others];
 }
 
 export function clock(ms, point) {
@@ -33,7 +43,7 @@ export function clock(ms, point) {
 }
 
 function cues(finals) {
-  return finals.flatMap(({ start, end, lines }) => {
+  return finals.flatMap(({ start, end, lines, speaker }) => {
     const count = Math.max(...lines.map((line) => Math.ceil(line.length / MOST)));
     const parts = lines.map((line) => split(line, count));
     const from = Math.floor(start / PER_MS);
@@ -46,7 +56,7 @@ function cues(finals) {
         told += part.length;
         const until = from + Math.floor(((to - from) * told) / total);
         const shown = parts.map((one) => one[i]).filter(Boolean);
-        return { start: at, end: Math.max(until, at + 1), lines: shown };
+        return { start: at, end: Math.max(until, at + 1), lines: shown, speaker };
       })
       .filter((cue) => cue.lines.length);
   });

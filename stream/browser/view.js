@@ -8,9 +8,10 @@ const PER_MS = 16; // samples
 export class CaptionView {
   #items = new Map();
 
-  // list: what is seen; ears: what a screen reader says, finals alone.
-  constructor(list, ears) {
-    Object.assign(this, { list, ears });
+  // list: what is seen; ears: what a screen reader says, finals alone; label(speaker):
+  // what to call one; onName(speaker): somebody wants to call one otherwise.
+  constructor(list, ears, { label = () => "", onName = () => {} } = {}) {
+    Object.assign(this, { list, ears, label, onName });
   }
 
   clear() {
@@ -30,9 +31,26 @@ export class CaptionView {
     }
     const time = element("time", clock(Math.floor(segment.start / PER_MS), ".").slice(0, 8));
     item.replaceChildren(time, ...parts(segment));
+    if (segment.turns.length) {
+      const line = item.querySelector(`[data-task=${TRANSCRIBE}]`);
+      line?.replaceChildren(...segment.turns.map((turn) => this.#turn(turn)));
+    }
     // A segment without words takes no room.
     item.hidden = !segment.error && [...segment.texts.values()].every(({ text }) => !text);
     if (isAtEnd) list.scrollTop = list.scrollHeight;
+  }
+
+  #turn({ speaker, text }) {
+    const turn = element("span", "", "turn");
+    const label = this.label(speaker);
+    if (label) {
+      const button = element("button", label, "speaker");
+      Object.assign(button, { type: "button", title: "Give a name" });
+      button.addEventListener("click", () => this.onName(speaker));
+      turn.append(button, " ");
+    }
+    turn.append(element("span", text, "settled"));
+    return turn;
   }
 
   say(text, language) {

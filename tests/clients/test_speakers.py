@@ -1,9 +1,11 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from clients.questions import QuestionBook
+from clients.replay import Receipts
 from clients.speakers import SpeakerPrinter, spoken
 from clients.subtitles import TranscriptFile, TranscriptPrinter
 from clients.terminal import LinePrinter
@@ -178,6 +180,15 @@ def started(*, resumed):
         accepted=0,
         settled=0,
     )
+
+
+def test_where_speakers_cannot_be_told_is_no_part_of_where_to_resume():
+    receipts = Receipts()
+    receipts.begin(started(resumed=False))
+    for seq, segment in enumerate((1, 2, 3), 2):
+        receipts.is_new(replace(final("A", segment=segment, end_s=segment), seq=seq))
+    receipts.is_new(replace(DEAF, seq=9))
+    assert receipts.resume(0).segment == 3
 
 
 def test_names_are_sent_again_to_a_server_that_has_the_session_and_to_no_other():

@@ -140,6 +140,47 @@ async def test_a_file_is_captioned_translated_and_downloaded():
         assert await saved(page, "TXT") == "1 2\n1 2\n\n3\n3\n"
 
 
+async def test_who_speaks_stands_before_the_words_and_can_be_given_a_name():
+    async with serving() as server, browsing(url_of(server)) as page:
+        await page.get_by_label("Tell who speaks").check()
+        await page.get_by_label("Translation").select_option("translate:en")
+        server.engine.free.clear()
+        await hear(page, speak(1, 2, 21, 0, 0, 3, 0, 0))
+        server.engine.free.set()
+        labels = page.locator("#captions .speaker")
+        await expect(labels).to_have_text(["speaker 1", "speaker 2", "speaker 1"])
+        await over(page)
+        turns = await page.locator("#captions .turn").all_inner_texts()
+        assert turns == ["speaker 1 1 2", "speaker 2 21", "speaker 1 3"]
+        assert await saved(page, "TXT") == (
+            "speaker 1: 1 2\n1 2 21\n\nspeaker 2: 21\n\nspeaker 1: 3\n3\n"
+        )
+        assert "\n<v speaker 2>21\n" in await saved(page, "VTT")
+        assert "\nspeaker 2: 21\n" in await saved(page, "SRT")
+
+
+async def test_a_name_that_is_given_is_everywhere():
+    async with running() as server, browsing(url_of(server)) as page:
+        await page.get_by_label("Tell who speaks").check()
+        page.on("dialog", lambda dialog: asyncio.create_task(dialog.accept("Anna")))
+        await hear(page, speak(1, 2, 0, 0, 21, 0, 0, 3))
+        labels = page.locator("#captions .speaker")
+        await expect(labels).to_have_text(["speaker 1", "speaker 2", "speaker 1"])
+        await labels.first.click()
+        await expect(labels).to_have_text(["Anna", "speaker 2", "Anna"])
+        assert "<v Anna>3" in await saved(page, "VTT")
+        await page.get_by_role("button", name="Stop").click()
+        await over(page)
+
+
+async def test_a_server_that_tells_no_speakers_has_no_box_for_it():
+    engine = asked_nothing()
+    engine.info = replace(engine.info, max_speakers=0)
+    async with running(engine=engine) as server, browsing(url_of(server)) as page:
+        await expect(page.locator("#model")).to_have_text("scripted")
+        await expect(page.get_by_label("Tell who speaks")).to_be_hidden()
+
+
 async def test_what_may_change_is_faint_and_what_will_not_is_not():
     async with serving() as server, browsing(url_of(server)) as page:
         await page.evaluate(
