@@ -19,7 +19,8 @@ UPLOAD_S = 300  # for a form to arrive
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 1 << 16
 FORM_BYTES = 1 << 20  # of all that is not the file
-FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
+DIARIZED = "diarized_json"
+FORMATS = ("json", "text", "srt", "vtt", "verbose_json", DIARIZED)
 GRANULARITIES = ("word", "segment")
 
 
@@ -52,6 +53,8 @@ def read_wishes(form: FormData, task: str) -> Wishes:
         raise FieldError(
             "response_format", f"is {quote(wanted)}; expected one of {expected}"
         )
+    if wanted == DIARIZED and task != "transcribe":
+        raise FieldError("response_format", f"{DIARIZED} goes with transcriptions only")
     name = "timestamp_granularities"
     granularities = [*form.getlist(name), *form.getlist(f"{name}[]")]
     for granularity in granularities:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from stream.audio import SAMPLE_RATE
 from stream.auth import authorize
 from stream.errors import InternalError, StreamError, quote
-from stream.events import Ended, Error, Final, ServerEvent, Start
+from stream.events import Ended, Error, Final, ServerEvent, Speakers, Start
 from stream.hub import Hub
 from stream.live import Stream
 from stream.protocols import openai_text
@@ -33,12 +33,15 @@ from stream.protocols.openai_errors import (
     kind_of,
     refusal,
 )
-from stream.protocols.openai_form import Wishes, read_wishes, receive
+from stream.protocols.openai_form import DIARIZED, Wishes, read_wishes, receive
 from stream.protocols.openai_sse import EventStream, line, unless_gone
 from stream.resume import ForgottenError
 from stream.uploads import Upload
 
 logger = logging.getLogger(__name__)
+
+MOST_SPEAKERS = 8
+"""Of a file, that are told apart: OpenAI's interface has no field for it."""
 
 Serve = Callable[[Request, str], Awaitable[Response]]
 """Takes a request and who is behind it; may raise `StreamError`."""
@@ -127,6 +130,7 @@ class _Hearing:
             language=wishes.language,
             partials=wishes.stream,
             words=wishes.words or wishes.format in ("srt", "vtt"),
+            speakers=self._most_speakers if wishes.format == DIARIZED else 0,
         )
         self._stream, _ = self._hub.open(start, self._owner)
         self._superseded = self._hub.attach(self._stream)
@@ -144,16 +148,22 @@ class _Hearing:
     async def whole(self) -> Response:
         """Return the answer, once all is heard."""
         finals = []
+        speakers: dict[int, Speakers] = {}
         samples = 0
         try:
             async with aclosing(self._events()) as events:
                 async for event in events:
                     if isinstance(event, Final):
                         finals.append(event)
+                    elif isinstance(event, Speakers):
+                        speakers[event.segment] = event
                     elif isinstance(event, Ended):
                         samples = event.accepted * SAMPLE_RATE // self._rate
         except SessionError as exc:
             return refusal(exc.kind, exc.described)
+        if self._wishes.format == DIARIZED:
+            told = openai_text.diarized(finals, speakers, samples=samples)
+            return JSONResponse(told)
         return self._render(finals, samples)
 
     async def pieces(self) -> AsyncIterator[str]:
@@ -171,6 +181,11 @@ class _Hearing:
             return
         text = openai_text.whole(finals)
         yield line({"type": "transcript.text.done", "text": text})
+
+    @property
+    def _most_speakers(self) -> int:
+        """How many are told apart; a server that tells none will say so."""
+        return min(MOST_SPEAKERS, self._hub.engine.info.max_speakers) or MOST_SPEAKERS
 
     @property
     def _rate(self) -> int:

@@ -4,15 +4,18 @@ Pure.  It takes the events of a session and knows no connection.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 from stream.audio import SAMPLE_RATE
-from stream.events import Error, Final, Partial, ServerEvent, SpeechStarted
+from stream.events import Error, Final, Partial, ServerEvent, Speakers, SpeechStarted
 from stream.subtitles import cut, srt_cue, vtt_cue
 
 GAP = " "
 """Between the texts of two segments of one transcript."""
+UNKNOWN = "unknown"
+"""A speaker whom nobody can tell, where others are letters."""
 MEL_RATE = 100  # Hz; Whisper counts `seek` in its mel frames
 
 
@@ -122,6 +125,48 @@ def verbose(
             for word in final.words
         ]
     return told
+
+
+def diarized(
+    finals: Sequence[Final], speakers: Mapping[int, Speakers], *, samples: int
+) -> dict[str, Any]:
+    """Return a transcript by who speaks.
+
+    Args:
+        finals: All of them.
+        speakers: What was told last of each segment.
+        samples: Of the whole file, at 16 kHz.
+    """
+    letters: dict[int, str] = {}
+    segments: list[dict[str, Any]] = []
+    for final in finals:
+        for turn in speakers[final.segment].turns if final.text else ():
+            if not turn.text:
+                continue
+            if turn.speaker and turn.speaker not in letters:
+                letters[turn.speaker] = _letter(len(letters))
+            told = {
+                "type": "transcript.text.segment",
+                "id": f"seg_{len(segments):03}",
+                "start": seconds(turn.start),
+                "end": seconds(turn.end),
+                "text": turn.text,
+                "speaker": letters.get(turn.speaker, UNKNOWN),
+            }
+            segments.append(told)
+    return {
+        "task": "transcribe",
+        "duration": seconds(samples),
+        "text": whole(finals),
+        "segments": segments,
+        "usage": usage(samples),
+    }
+
+
+def _letter(number: int) -> str:
+    """Return what to call a speaker: A to Z, then numbers."""
+    is_letter = number < len(ascii_uppercase)
+    return ascii_uppercase[number] if is_letter else str(number + 1)
 
 
 def _segment(number: int, final: Final) -> dict[str, Any]:

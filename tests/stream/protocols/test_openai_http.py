@@ -10,6 +10,7 @@ import openai
 import pytest
 import soundfile
 from openai import AsyncOpenAI
+from openai.types.audio import TranscriptionDiarized
 
 from stream.audio import SAMPLE_RATE, to_float
 from tests.fakes.engine import UNKNOWN, speak
@@ -49,6 +50,25 @@ async def test_the_sdk_gets_transcripts_in_every_format(tmp_path):
         assert srt.startswith("1\n00:00:00,000 --> 00:00:00,660\n1 2\n\n2\n")
         vtt = await create(file=wav(TALK), model="x", response_format="vtt")
         assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:00.660\n1 2\n\n")
+
+
+async def test_the_sdk_gets_who_speaks(tmp_path):
+    async with served(tmp_path) as client, asyncio.timeout(DEADLINE_S):
+        found = await client.audio.transcriptions.create(
+            file=wav(speak(1, 2, 21, 0, 0, 3, 0, 0)),
+            model="scripted",
+            response_format="diarized_json",
+        )
+        assert (found.task, found.text) == ("transcribe", "1 2 21 3")
+        assert [(one.speaker, one.text) for one in found.segments] == [
+            ("A", "1 2"),
+            ("B", "21"),
+            ("A", "3"),
+        ]
+        assert [one.id for one in found.segments] == ["seg_000", "seg_001", "seg_002"]
+        assert found.segments[1].start == pytest.approx(0.6)
+        assert isinstance(found, TranscriptionDiarized)
+        TranscriptionDiarized.model_validate(found.model_dump(), strict=True)
 
 
 async def test_the_sdk_gets_times_of_segments_and_of_words(tmp_path):
@@ -139,6 +159,10 @@ async def post(server, *, what="transcriptions", files=None, **options):
         (
             {"data": {"stream": "true", "response_format": "srt"}},
             *(400, "invalid_request", "stream", "not with srt"),
+        ),
+        (
+            {"data": {"stream": "true", "response_format": "diarized_json"}},
+            *(400, "invalid_request", "stream", "not with diarized_json"),
         ),
         (
             {"data": {"timestamp_granularities[]": "word"}},
