@@ -106,18 +106,17 @@ class Clusters:
         """End a segment; return the segments, of all, whose labels changed."""
         if segment not in self._segments:
             return []
+        self._forget()  # before, so that all that changes now can still be told
         known = self._segments[segment]
         known.ended = True
         before = {number: kept.labels for number, kept in self._segments.items()}
         known.labels = self._sorted(known)
         self._settle()
-        changed = [
+        return [
             number
             for number, kept in self._segments.items()
             if not np.array_equal(before[number], kept.labels)
         ]
-        self._forget()
-        return changed
 
     def joined(self) -> list[tuple[int, int]]:
         """Return who was found to be whom since it was asked for last: gone, kept."""

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import speakers
 from engine.speakers import MAX_RECENT, UNKNOWN, Clusters, Rules, runs
 
 WIDTH = 64
@@ -133,6 +134,18 @@ def test_only_so_many_windows_are_kept_and_speakers_are_known_on():
         clusters, 61, *[2] * 5, seed=78
     )
     assert clusters.speakers == [1, 2]
+
+
+def test_what_is_told_otherwise_can_still_be_told(monkeypatch):
+    monkeypatch.setattr(speakers, "MAX_RECENT", 10)
+    clusters = Clusters(8, RULES)
+    assert heard(clusters, 1, 1) == [UNKNOWN]
+    clusters.add(2, windows(*[1] * 9, seed=5))
+    assert clusters.end(2) == [1]
+    assert clusters.labels(1).tolist() == [1]
+    clusters.add(3, windows(*[1] * 9, seed=6))
+    assert set(clusters.end(3)) <= clusters.segments
+    assert clusters.segments == {3}
 
 
 @pytest.mark.parametrize(
