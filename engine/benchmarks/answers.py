@@ -6,6 +6,7 @@ In this process, with nothing else to do; computing time alone:
                       when it is asked about, its last sample there, to the first token;
                       lengths in turns, so that none is always the first
     ad-hoc question   10 s of sound that nobody asked about, pushed at once, then asked
+    further question  another about the same sound, as the second turn of a chat
     officially        the same question, everything encoded and read at the end
 
 Without a trained adapter the bridge has random weights: answers are nonsense, and take
@@ -41,6 +42,7 @@ ROUNDS = 8
 LENGTHS_CUT, SHORTER_S = 5, 0.14  # each shorter, so that blocks end elsewhere
 MAX_GROWTH = 1.25
 MAX_SOUND_S = 1.5
+MAX_FURTHER = 0.5
 TASK = "describe"
 
 Ask = Callable[[LocalEngine, Samples], float]
@@ -74,6 +76,10 @@ class AnswerFigures:
     """What the longest segment takes, in proportion to the shortest, by medians."""
     sound: FirstToken
     """A question about sound."""
+    further_s: Quantiles
+    """Another question about it."""
+    further: float
+    """What that takes, in proportion to the first, by medians."""
     memory_mb: float
     """Of the process with all of it, after the last answer."""
 
@@ -90,6 +96,8 @@ class AnswerFigures:
             *rows,
             Row(growth, f"{self.growth:.2f}", f"≤ {MAX_GROWTH}"),
             *_pair(about, self.sound, f"p50 ≤ {MAX_SOUND_S} s"),
+            Row("  a further question about it", self.further_s.told("s")),
+            Row("    further : first", f"{self.further:.2f}", f"≤ {MAX_FURTHER}"),
             Row("memory of the process", f"{self.memory_mb:,.0f} MB"),
         ]
 
@@ -116,6 +124,12 @@ def run(setup: Setup) -> AnswerFigures:
     rounds = setup.rounds or ROUNDS
     with setup.steps("answers", rounds * (len(LENGTHS_S) + 1)) as advance:
         *first_tokens, sound = compare(streamed, official, samples, rounds, advance)
+        turns = [
+            ask_twice(streamed, cut(samples, SOUND_S, number))
+            for number in range(rounds)
+        ]
+    firsts, furthers = zip(*turns, strict=True)
+    further_s = quantiles(furthers, of="first token")
     return AnswerFigures(
         engine=engine.info.description,
         language_model=language_model,
@@ -123,6 +137,8 @@ def run(setup: Setup) -> AnswerFigures:
         first_tokens=first_tokens,
         growth=first_tokens[-1].live_s.p50 / first_tokens[0].live_s.p50,
         sound=sound,
+        further_s=further_s,
+        further=further_s.p50 / quantiles(firsts, of="first token").p50,
         memory_mb=psutil.Process().memory_info().rss / MB,
     )
 
@@ -158,6 +174,23 @@ def ask_about_sound(engine: LocalEngine, samples: Samples) -> float:
     reply.close()
     utterance.close()
     return taken_s
+
+
+def ask_twice(engine: LocalEngine, samples: Samples) -> tuple[float, float]:
+    """Ask two questions about a clip; return the seconds to the first token of each."""
+    utterance = engine.open(UtteranceOptions(tasks=()))
+    taken_s = []
+    begin = time.perf_counter()
+    utterance.push(samples)
+    for text in ("What was that noise?", "How loud was it?"):
+        reply = utterance.ask(Prompt(text=text))
+        engine.generate([reply])
+        taken_s.append(time.perf_counter() - begin)
+        reply.close()
+        begin = time.perf_counter()
+    utterance.close()
+    first_s, further_s = taken_s
+    return first_s, further_s
 
 
 def random_head(llm: LanguageModel) -> Head:

@@ -42,6 +42,22 @@ def test_the_first_token_is_timed_and_nothing_is_left(engine, noise, monkeypatch
             _ = answer.cache
 
 
+def test_a_further_question_does_not_hear_again(engine, noise, monkeypatch):
+    encoded = []
+    begin = engine._encoder.encode
+
+    def encode(features, *arguments, **options):
+        encoded.append(len(features))
+        return begin(features, *arguments, **options)
+
+    monkeypatch.setattr(engine._encoder, "encode", encode)
+    assert answers.ask_about_sound(engine, noise.numpy()) > 0
+    once = len(encoded)
+    first_s, further_s = answers.ask_twice(engine, noise.numpy())
+    assert min(first_s, further_s) > 0
+    assert len(encoded) == 2 * once
+
+
 def test_both_ways_are_asked_in_turns(engine, noise, monkeypatch):
     official = engine.with_encoding(EncodingConfig(replies="exact"))
     asked = []
@@ -98,6 +114,8 @@ def test_the_table_has_what_was_promised():
         ],
         growth=1.1,
         sound=FirstToken(10.0, spread(1.1), spread(3.3)),
+        further_s=spread(0.3),
+        further=0.27,
         memory_mb=2345.6,
     )
     rows = figures.rows()
@@ -110,6 +128,7 @@ def test_the_table_has_what_was_promised():
     ]
     assert told["memory of the process"] == ("2,346 MB", "")
     assert told["28 s : 3 s"] == ("1.10", "≤ 1.25")
+    assert told["    further : first"] == ("0.27", "≤ 0.5")
     assert told["  about 10 s of sound"] == (
         "1.10 / 1.10 / 1.10 s (n 1)",
         "p50 ≤ 1.5 s",
