@@ -194,7 +194,7 @@ class Utterance(Protocol):
     """
 
     def push(self, samples: Samples) -> None:
-        """Add audio; encode the blocks that it completes.
+        """Add audio; whether it is encoded now or once it is read is not told.
 
         Raises:
             EngineError: If the utterance would grow past `EngineInfo.max_samples`.

@@ -19,7 +19,8 @@ CONTEXT = 2  # mel frames that the convolutions look back
 class StreamingEncoder:
     """Encode one utterance block by block.
 
-    `push` returns frames that settle; `rest` guesses the ones that have not, as if
+    `push` returns frames that settle, those of all blocks that are complete, however
+    they were heard; `rest` guesses the ones that have not, as if
     silence followed, and leaves no trace.  `exact` encodes all of it at once.
     Frames are as wide as the encoder's: of all layers that it was asked for.
     """
@@ -44,7 +45,15 @@ class StreamingEncoder:
 
     def push(self, samples: Tensor) -> Tensor:
         """Add samples, (S,); return the encoder frames that settle, (T, D)."""
+        self.hear(samples)
+        return self.settle()
+
+    def hear(self, samples: Tensor) -> None:
+        """Add samples, (S,), and encode nothing yet: `settle` does that."""
         self._mel = torch.cat([self._mel, self._log_mel.push(samples)])
+
+    def settle(self) -> Tensor:
+        """Encode all blocks that are complete; return their frames, (T, D)."""
         settled = []
         while len(self._mel) >= (stop := self._next_stop):
             # Up to where the block hears, however much was pushed at once.

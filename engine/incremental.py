@@ -1,7 +1,8 @@
 """One utterance while it is heard: audio in, hypotheses out.
 
-    push ──▶ frames settle ──▶ keys and values of the cross attention
-                           └─▶ the language model's KV cache (engine.listening)
+    push ──▶ features; frames settle, at once or when they are first read
+                 ├─▶ keys and values of the cross attention
+                 └─▶ the language model's KV cache (engine.listening)
     partial: settled + guessed frames ──▶ stable prefix forced, the rest decoded
     final:   closing pass over the segment ──▶ stable prefix forced, the rest decoded
     ask:     settled + guessed frames, or the final's text ──▶ a reply begins
@@ -87,6 +88,7 @@ class WhisperUtterance:
         self._options = options
         self._closing, self._replies = Mode(encoding.closing), Mode(encoding.replies)
         self._encoding = StreamingEncoder(encoder, encoding)
+        self._no_frames = encoder.no_frames()
         self._cross = decoder.new_cross()
         self._num_samples = 0
         guess = options.likely_language or DEFAULT_LANGUAGE
@@ -94,8 +96,12 @@ class WhisperUtterance:
         self._final: list[Hypothesis] | None = None
         self._rest: torch.Tensor | None = None  # frames of the end, until more comes
         self._head, self._ear = head, None
+        # Where finals are encoded anew, only who reads along needs blocks.
+        self._is_eager = self._closing is Mode.STREAMING
         if head is not None:
-            self._ear = Ear(head, eager=self._hears_at_once(head, options.prompted))
+            eager = self._hears_at_once(head, options.prompted)
+            self._ear = Ear(head, eager=eager)
+            self._is_eager |= eager
 
     def _hears_at_once(self, head: Head, prompted: Sequence[str]) -> bool:
         """Return whether the audio will be asked about as it is encoded on arrival."""
@@ -103,18 +109,26 @@ class WhisperUtterance:
         return self._replies is Mode.STREAMING and Source.AUDIO in sources
 
     def push(self, samples: Samples) -> None:
-        """Add audio; encode the blocks that it completes."""
+        """Add audio; see `engine.api.Utterance`."""
         total = self._num_samples + len(samples)
         if total > self._max_samples:
             raise TooLongError(total, self._max_samples)
         self._num_samples = total
         self._final = self._rest = None
         new = torch.from_numpy(samples)
-        frames = self._encoding.push(new)
+        self._encoding.hear(new)
+        self._take(new, self._encoding.settle() if self._is_eager else self._no_frames)
+
+    def _settle(self) -> None:
+        """Encode the blocks that are complete, for whoever reads their frames now."""
+        self._take(torch.empty(0), self._encoding.settle())
+
+    def _take(self, samples: torch.Tensor, frames: torch.Tensor) -> None:
+        """Pass on samples (S,) and frames (T, D) that have settled, or none of one."""
         if len(frames) and self._threads:
             self._cross.write(self._project(frames), settle=len(frames))
-        if self._ear is not None:
-            self._ear.push(new, frames)
+        if self._ear is not None and len(samples) + len(frames):
+            self._ear.push(samples, frames)
 
     def _project(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the decoder's keys and values of frames, the last layer's of which."""
@@ -124,6 +138,7 @@ class WhisperUtterance:
         """Return what has been heard so far; see `engine.api.Utterance`."""
         if not self._threads:
             return []
+        self._settle()
         rest = self._encoding.rest(PARTIAL_SILENCE_S)
         cross = self._cross.write(self._project(rest), settle=0)
         return [self._partial(task, cross) for task in self._options.tasks]
@@ -192,6 +207,7 @@ class WhisperUtterance:
     def _closing_rest(self) -> torch.Tensor:
         """Return the frames that have not settled, closed by silence, (T, D)."""
         if self._rest is None:
+            self._settle()
             self._rest = self._encoding.rest(CLOSING_SILENCE_S)
         return self._rest
 

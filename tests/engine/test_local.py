@@ -27,17 +27,48 @@ def bare(text):
     return "".join(kept)
 
 
-def test_audio_that_is_only_asked_about_is_encoded_in_larger_blocks(
-    tiny_whisper, monkeypatch
-):
-    encoded, encode = [], BlockEncoder.encode
+@pytest.fixture
+def encoded(monkeypatch):
+    """Yield how many frames of features were encoded since a number was added."""
+    counts, encode = [0], BlockEncoder.encode
 
     def counting(self, features, *state, **keep):
-        encoded[-1] += len(features)
+        counts[-1] += len(features)
         return encode(self, features, *state, **keep)
 
     monkeypatch.setattr(BlockEncoder, "encode", counting)
+    return counts
+
+
+def test_blocks_are_encoded_when_a_partial_reads_them(tiny_whisper, encoded):
     engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny")
+    utterance = engine.open(UtteranceOptions())
+    utterance.push(np.zeros(5 * SAMPLE_RATE, np.float32))
+    assert encoded == [0]
+    utterance.partial()
+    blocks = encoded[-1]
+    assert blocks > 500
+    utterance.partial()  # what has settled is not encoded again, its end is
+    assert encoded[-1] - blocks < 0.5 * blocks
+    utterance.close()
+
+
+def test_where_nobody_reads_along_a_segment_is_encoded_once(tiny_whisper, encoded):
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny")
+    utterance = engine.open(UtteranceOptions())
+    for _ in range(5):
+        utterance.push(np.zeros(SAMPLE_RATE, np.float32))
+    utterance.final()
+    assert encoded == [800], "5 s, and 3 s of silence behind them"
+    utterance.close()
+
+
+def test_audio_that_is_only_asked_about_is_encoded_in_larger_blocks(
+    tiny_whisper, encoded
+):
+    config = EngineConfig(encoding=EncodingConfig(closing="streaming"))
+    engine = LocalEngine(tiny_whisper, config, why="tiny")
+    encoded.clear()
     for tasks in (("transcribe",), ()):
         encoded.append(0)
         utterance = engine.open(UtteranceOptions(tasks=tasks))
