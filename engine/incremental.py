@@ -96,8 +96,9 @@ class WhisperUtterance:
         self._final: list[Hypothesis] | None = None
         self._rest: torch.Tensor | None = None  # frames of the end, until more comes
         self._head, self._ear = head, None
-        # Where finals are encoded anew, only who reads along needs blocks.
-        self._is_eager = self._closing is Mode.STREAMING
+        self._is_read_along = bool(options.tasks or options.prompted)
+        # Where finals are encoded anew, only partials and answers need blocks.
+        self._is_eager = self._is_read_along and self._closing is Mode.STREAMING
         if head is not None:
             eager = self._hears_at_once(head, options.prompted)
             self._ear = Ear(head, eager=eager)
@@ -205,10 +206,16 @@ class WhisperUtterance:
         return self._decoder.new_cross().write(self._project(frames), settle=0)
 
     def _closing_rest(self) -> torch.Tensor:
-        """Return the frames that have not settled, closed by silence, (T, D)."""
+        """Return the frames that have not settled, closed by silence, (T, D).
+
+        Those are all of them, in one pass, where nobody reads along.
+        """
         if self._rest is None:
-            self._settle()
-            self._rest = self._encoding.rest(CLOSING_SILENCE_S)
+            if self._is_read_along:
+                self._settle()
+                self._rest = self._encoding.rest(CLOSING_SILENCE_S)
+            else:
+                self._rest = self._encoding.exact(CLOSING_SILENCE_S)
         return self._rest
 
     def _close(self, task: str, cross: torch.Tensor, mode: Mode) -> Hypothesis:
@@ -267,7 +274,8 @@ class WhisperUtterance:
         if self._replies is Mode.EXACT:
             padding_s = 30.0 - self._num_samples / SAMPLE_RATE
             return self._ear.ask_exact(prompt, self._encoding.exact(padding_s))
-        return self._ear.ask(prompt, self._closing_rest())
+        mode = Mode.STREAMING if self._is_read_along else Mode.EXACT
+        return self._ear.ask(prompt, self._closing_rest(), mode=mode)
 
     def _transcript(self) -> Transcript:
         """Return what was said, from the final if it has that."""

@@ -211,13 +211,16 @@ class Ear:
         if self._eager:
             self._extend(self._cache, self._heard())
 
-    def ask(self, prompt: Prompt, rest: Tensor) -> LiveReply:
+    def ask(
+        self, prompt: Prompt, rest: Tensor, *, mode: Mode = Mode.STREAMING
+    ) -> LiveReply:
         """Begin an answer about all audio so far.
 
         Args:
             prompt: A prompt that is answered from audio.
             rest: The speech frames that have not settled, (T, D), with the silence
                 behind them.
+            mode: How all of them were encoded.
 
         Raises:
             ContextFullError: If the model has no room for audio and question.
@@ -231,7 +234,7 @@ class Ear:
             self._tail = self._cache.fork()
             self._cache.crop(len(self._cache) - len(guessed))
         about = self._tail.fork()
-        return self._head.answer(prompt, Source.AUDIO, Mode.STREAMING, about=about)
+        return self._head.answer(prompt, Source.AUDIO, mode, about=about)
 
     def ask_exact(self, prompt: Prompt, speech: Tensor) -> LiveReply:
         """Begin an answer about all audio, encoded anew in one pass.

@@ -55,7 +55,6 @@ from engine.whisper_encoder import BlockEncoder
 DTYPES = ("float32", "bfloat16", "int8")
 TRIALS = 5  # runs of each data type; the fastest counts
 WARM_UP_S = 3.0
-ASKED_BLOCK_WINDOWS = 4  # the largest that training draws (docs/adr/0028)
 MAX_SPEAKERS = 16
 """That are told apart in a session: a bound on its memory and on a path's cost."""
 
@@ -194,17 +193,12 @@ class LocalEngine:
     def open(self, options: UtteranceOptions) -> WhisperUtterance:
         """Begin an utterance."""
         self.check(options)
-        encoding = self._config.encoding
-        if not (options.tasks or options.prompted):
-            # Nobody reads along, so blocks can be large: less is computed twice.
-            blocks = max(encoding.block_windows, ASKED_BLOCK_WINDOWS)
-            encoding = replace(encoding, block_windows=blocks)
         return WhisperUtterance(
             self._encoder,
             self._decoder,
             self._transcriber,
             options,
-            encoding=encoding,
+            encoding=self._config.encoding,
             head=self._head,
         )
 

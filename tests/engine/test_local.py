@@ -3,14 +3,14 @@ import pytest
 import soundfile
 import torch
 
-from engine.api import Mode, UtteranceOptions, by_task
+from engine.api import Mode, Prompt, UtteranceOptions, by_task
 from engine.config import EncodingConfig, EngineConfig
 from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
 from engine.local import LocalEngine
 from engine.voices import VoiceEncoder
 from engine.whisper_encoder import BlockEncoder
 from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
-from tests.engine.tiny_head import attentive_head
+from tests.engine.tiny_head import attentive_head, tiny_head
 from tests.engine_contract import EngineContract, PromptContract, SpeakersContract
 from tests.weights import require_weights
 
@@ -63,19 +63,21 @@ def test_where_nobody_reads_along_a_segment_is_encoded_once(tiny_whisper, encode
     utterance.close()
 
 
-def test_audio_that_is_only_asked_about_is_encoded_in_larger_blocks(
+def test_audio_that_is_only_asked_about_is_encoded_once_for_all_questions(
     tiny_whisper, encoded
 ):
     config = EngineConfig(encoding=EncodingConfig(closing="streaming"))
-    engine = LocalEngine(tiny_whisper, config, why="tiny")
-    encoded.clear()
-    for tasks in (("transcribe",), ()):
-        encoded.append(0)
-        utterance = engine.open(UtteranceOptions(tasks=tasks))
-        utterance.push(np.zeros(10 * SAMPLE_RATE, np.float32))
-        utterance.close()
-    told, asked = encoded
-    assert 0 < asked < 0.8 * told
+    head = tiny_head("gemma3", beats=None)
+    engine = LocalEngine(tiny_whisper, config, why="tiny", head=head)
+    utterance = engine.open(UtteranceOptions(tasks=()))
+    for _ in range(5):
+        utterance.push(np.zeros(SAMPLE_RATE, np.float32))
+    for text in ("What is it?", "How loud?"):
+        reply = utterance.ask(Prompt(text=text))
+        assert reply.mode is Mode.EXACT
+        reply.close()
+    assert encoded == [600], "5 s, and 1 s of silence behind them"
+    utterance.close()
 
 
 class TestTinyEngine(EngineContract):
