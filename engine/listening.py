@@ -7,9 +7,9 @@
                                                    └─ fork ─▶ closing, answer
 
 The audio stands before the question, so each settled window is embedded and run through
-the language model once, and all questions share it.  What has not settled is guessed
-when a question comes, behind a fork, and leaves no trace.  So the work that is left
-then is the same however long the utterance is (docs/adr/0014).
+the language model once, some windows in a pass, and all questions share it.  What has
+not settled is guessed when a question comes, behind a fork, and leaves no trace.  So
+the work that is left then is bounded, however long the utterance is (docs/adr/0014).
 
 An `Ear` belongs to one utterance; a `Head` is what all of a process share.  How speech
 frames are computed, and what a task is, others know.
@@ -36,6 +36,10 @@ from engine.quantise import Int8Linear
 from engine.skills import Skills, question
 from engine.vocabulary import PrunedHead
 from engine.window_stream import WindowStream
+
+READ_WINDOWS = 4
+"""That the language model reads in a pass while audio comes, at least: it reads all its
+weights for each, and 1.4 s of audio cost it little more than 0.7 (docs/adr/0034)."""
 
 
 class LiveReply:
@@ -193,6 +197,7 @@ class Ear:
 
     def __init__(self, head: Head, *, eager: bool) -> None:
         self._head, self._eager = head, eager
+        self._queries = head.bridge.config.queries
         self._cache = Cache()
         self._windows = WindowStream(head.bridge)
         self._beats: StreamingBeats | None = None
@@ -201,6 +206,7 @@ class Ear:
         self._samples: list[Tensor] = []  # of the utterance, 2 MB for 30 s
         self._speech: list[Tensor] = []  # frames that wait to be heard
         self._num_heard = 0  # of the pieces of samples
+        self._unread: list[Tensor] = []  # embeddings for the language model's next pass
         self._tail: Cache | None = None  # everything so far, until more comes
 
     def push(self, samples: Tensor, speech: Tensor) -> None:
@@ -209,7 +215,10 @@ class Ear:
         self._speech.append(speech)
         self._tail = None
         if self._eager:
-            self._extend(self._cache, self._heard())
+            self._unread.append(self._heard())
+            if sum(map(len, self._unread)) >= READ_WINDOWS * self._queries:
+                self._extend(self._cache, torch.cat(self._unread))
+                self._unread = []
 
     def ask(
         self, prompt: Prompt, rest: Tensor, *, mode: Mode = Mode.STREAMING
@@ -226,11 +235,12 @@ class Ear:
             ContextFullError: If the model has no room for audio and question.
         """
         if self._tail is None:
-            settled = self._heard()
+            settled = [*self._unread, self._heard()]
             audio = self._beats.rest() if self._beats else None
             guessed = self._windows.rest(rest, audio)
-            # Both in one pass: each reads all weights.
-            self._extend(self._cache, torch.cat([settled, guessed]))
+            # All in one pass: each reads all weights.
+            self._extend(self._cache, torch.cat([*settled, guessed]))
+            self._unread = []
             self._tail = self._cache.fork()
             self._cache.crop(len(self._cache) - len(guessed))
         about = self._tail.fork()

@@ -12,7 +12,7 @@ from engine.cache import Cache
 from engine.config import EncodingConfig, EngineConfig
 from engine.encoding import StreamingEncoder
 from engine.errors import ContextFullError, UnsupportedError
-from engine.listening import Ear
+from engine.listening import READ_WINDOWS, Ear
 from engine.local import LocalEngine
 from engine.whisper_encoder import BlockEncoder
 from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
@@ -95,8 +95,16 @@ def test_windows_are_run_while_they_are_heard_or_when_asked(head, encoder, noise
         return run(pieces, caches)
 
     head.llm.extend = counted
-    listen(head, encoder, noise, eager=True)
+    ear, rest = listen(head, encoder, noise, eager=True)
+    fewest = READ_WINDOWS * head.bridge.config.queries
     assert len(passes) > 1
+    assert min(passes) >= fewest
+    assert max(passes) < 3 * fewest
+    settled = sum(passes)
+    assert len(ear._cache) == settled
+    passes.clear()
+    ear.ask(QUESTION, rest)
+    assert len(passes) == 1, "what was not read yet goes with what is guessed"
     passes.clear()
     ear, rest = listen(head, encoder, noise, eager=False)
     assert passes == []
@@ -116,8 +124,9 @@ def test_what_is_left_when_asked_does_not_grow_with_the_audio(head, encoder):
         heard = len(ear._cache)
         left.append(len(ear.ask(QUESTION, rest).answer.cache) - heard)
     queries = head.bridge.config.queries
-    # At most two blocks of BEATs, or of Whisper, and a second of silence.
-    assert max(left) <= 11 * queries
+    # At most two blocks of BEATs, or of Whisper, a second of silence, and what a pass
+    # of the language model waits for.
+    assert max(left) < (11 + READ_WINDOWS) * queries
 
 
 def test_questions_share_one_prefix(head, encoder, noise):
