@@ -7,6 +7,7 @@ from engine.inspection import inspect, released_memory
 from engine.memory import CacheShape, audio_positions, memory_of
 from engine.qformer import BridgeConfig
 from engine.whisper import load_encoder
+from tests.checkout import ROOT
 from tests.engine.tiny_checkpoint import TINY_BEATS
 from tests.engine.tiny_salmonn import tiny_llama, write_salmonn
 
@@ -85,6 +86,32 @@ def test_what_few_bits_are_computed_to_need_is_what_lies_in_memory(tmp_path, bit
             if hasattr(parameter, "quant_state")
         )
     assert computed == pytest.approx(held, rel=0.02)
+
+
+@pytest.mark.parametrize("preset", ["salmonn-13b", "salmonn-7b"])
+def test_the_table_in_the_documents_is_what_a_dry_run_computes(preset):
+    text = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+    lines = text.partition("| computed |")[2].partition("\n\n")[0].splitlines()
+    heads = [cell.strip() for cell in lines[0].split("|")[:-1]]
+    rows = {
+        cells[1].strip().partition(",")[0]: cells[2:-1]
+        for cells in (line.split("|") for line in lines[2:])
+    }
+    size = preset.removeprefix("salmonn-").upper()
+    columns = {
+        "16 bits": ("bfloat16", "cpu"),
+        "8 bits, CPU": ("8bit", "cpu"),
+        "8 bits, GPU": ("8bit", "cuda"),
+        "4 bits": ("4bit", "cuda"),
+    }
+    for title, (precision, device) in columns.items():
+        column = heads.index(f"{size} {title}")
+        memory = released_memory(preset, precision=precision, device=device)
+        computed = {name: row.size_bytes for name, row in by_part(memory).items()}
+        computed["bridge and LoRA"] = computed.pop("bridge") + computed.pop("LoRA")
+        computed["sum"] = sum(computed.values())
+        told = {name: float(cells[column]) for name, cells in rows.items()}
+        assert told == {name: round(n / 1e9, 2) for name, n in computed.items()}
 
 
 def test_what_was_trained_is_33_million_weights_in_float32():
