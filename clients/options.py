@@ -141,20 +141,7 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     asked.add_argument(
         "--words", action="store_true", help="where each word of a final was spoken"
     )
-    asked.add_argument(
-        "--speakers",
-        action="store_true",
-        help="tell who speaks (voices are kept no longer than the session)",
-    )
-    asked.add_argument(
-        "--max-speakers",
-        type=int,
-        choices=range(1, MAX_SPEAKERS + 1),
-        default=8,
-        metavar="N",
-        help=f"the most that are told apart, up to {MAX_SPEAKERS} (default: "
-        "%(default)s)",
-    )
+    add_speakers(asked)
     questions = parser.add_argument_group("questions (for models that answer them)")
     questions.add_argument(
         "--ask",
@@ -205,6 +192,24 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
         "--verbose",
         action="store_true",
         help="show how late text comes, and partials on a pipe, too",
+    )
+
+
+def add_speakers(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say whether speakers are told, and how many."""
+    group.add_argument(
+        "--speakers",
+        action="store_true",
+        help="tell who speaks (voices are kept no longer than the session)",
+    )
+    group.add_argument(
+        "--max-speakers",
+        type=int,
+        choices=range(1, MAX_SPEAKERS + 1),
+        default=8,
+        metavar="N",
+        help=f"the most that are told apart, up to {MAX_SPEAKERS} (default: "
+        "%(default)s)",
     )
 
 

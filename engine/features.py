@@ -29,7 +29,7 @@ class LogMel:
 
     def __init__(self) -> None:
         self._window = torch.hann_window(N_FFT)
-        self._filters = _mel_filters()
+        self._filters = mel_filters()
         self._pending = torch.empty(0)  # from where the next frame's window begins
         self._begun = False
 
@@ -82,7 +82,7 @@ def of_clip(samples: Tensor) -> Tensor:
         samples, N_FFT, HOP, window=torch.hann_window(N_FFT), return_complex=True
     )
     power = spectrum[:, :-1].abs().square()
-    log_mel = (power.T @ _mel_filters()).clamp(min=FLOOR).log10()
+    log_mel = (power.T @ mel_filters()).clamp(min=FLOOR).log10()
     return normalise(log_mel, float(log_mel.max()))
 
 
@@ -102,11 +102,11 @@ def _mirrored(samples: Tensor) -> Tensor:
 
 
 @cache
-def _mel_filters() -> Tensor:
-    """Return the Slaney filter bank, (201, 80)."""
+def mel_filters(num_bins: int = N_MELS) -> Tensor:
+    """Return the Slaney filter bank, (201, num_bins)."""
     filters = mel_filter_bank(
         num_frequency_bins=N_FFT // 2 + 1,
-        num_mel_filters=N_MELS,
+        num_mel_filters=num_bins,
         min_frequency=0.0,
         max_frequency=SAMPLE_RATE / 2,
         sampling_rate=SAMPLE_RATE,

@@ -11,18 +11,17 @@ Source:
     features and their level; the weights are those of its wheel (docs/weights.md).
 """
 
-from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Final
 
 import torch
 from torch import Tensor, nn
-from transformers.audio_utils import mel_filter_bank
 
 from engine import manifest
 from engine.errors import WeightsError
-from engine.geometry import HOP, N_FFT, SAMPLE_RATE
+from engine.features import mel_filters
+from engine.geometry import HOP, N_FFT
 from engine.presets import VOICES_FILE
 
 NUM_BINS: Final = 40
@@ -81,7 +80,7 @@ def mel_power(windows: Tensor) -> Tensor:
     window = torch.hann_window(N_FFT)
     padded = nn.functional.pad(windows, (N_FFT // 2, N_FFT // 2))
     frames = padded.unfold(1, N_FFT, HOP)[:, : windows.shape[1] // HOP]
-    return torch.fft.rfft(frames * window).abs().square() @ _filters()
+    return torch.fft.rfft(frames * window).abs().square() @ mel_filters(NUM_BINS)
 
 
 def load_voices(folder: Path) -> VoiceEncoder:
@@ -113,18 +112,3 @@ def read_voices(path: Path) -> VoiceEncoder:
     except (UnpicklingError, RuntimeError, KeyError, AttributeError, EOFError) as exc:
         raise WeightsError(f"{path} holds no voice encoder: {exc}") from exc
     return encoder.requires_grad_(False).eval()
-
-
-@cache
-def _filters() -> Tensor:
-    """Return the Slaney filter bank, (201, 40)."""
-    filters = mel_filter_bank(
-        num_frequency_bins=N_FFT // 2 + 1,
-        num_mel_filters=NUM_BINS,
-        min_frequency=0.0,
-        max_frequency=SAMPLE_RATE / 2,
-        sampling_rate=SAMPLE_RATE,
-        norm="slaney",
-        mel_scale="slaney",
-    )
-    return torch.from_numpy(filters).float()

@@ -25,7 +25,7 @@ from clients.child import SERVE, running_server
 from clients.errors import AudioSourceError, ClientError
 from clients.mcp.ears import Ears
 from clients.mcp.inputs import DeviceInput, FileInput, Input
-from clients.options import DEFAULT_URL, MAX_SPEAKERS, checked
+from clients.options import DEFAULT_URL, add_speakers, checked
 from clients.wire import native_url
 
 PROGRAM = "salmonn-mcp"
@@ -208,20 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="L",
         help="code of the spoken language, as en (default: the model tells)",
     )
-    audio.add_argument(
-        "--speakers",
-        action="store_true",
-        help="tell who speaks (voices are kept no longer than the session)",
-    )
-    audio.add_argument(
-        "--max-speakers",
-        type=int,
-        choices=range(1, MAX_SPEAKERS + 1),
-        default=8,
-        metavar="N",
-        help=f"the most that are told apart, up to {MAX_SPEAKERS} (default: "
-        "%(default)s)",
-    )
+    add_speakers(audio)
     http = parser.add_argument_group("HTTP")
     http.add_argument(
         "--http",
