@@ -73,7 +73,7 @@ class ObedientUtterance:
 
 class Banana:
     source, mode = Source.AUDIO, Mode.EXACT
-    text, num_tokens, finish = "banana", 1, None
+    text, num_prompt_tokens, num_tokens, finish = "banana", 1, 1, None
 
     def close(self):
         """Nothing is held."""
