@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -301,13 +302,11 @@ class WyomingConnection:
         ask = Ask(id=QUESTION, text=question, seconds=MAX_SECONDS)
         try:
             self._hub.ask(stream, ask)
-            while not answer.is_over:
-                stream.changed.clear()
-                for event in stream.log.after(seq):
-                    seq = event.seq
+            async with aclosing(stream.follow(seq)) as events:
+                async for event in events:
                     await self._tell(answer.push(event))
-                if not answer.is_over:
-                    await stream.changed.wait()
+                    if answer.is_over:
+                        return
         finally:
             if not answer.is_over:
                 self._hub.cancel(stream, Cancel(id=QUESTION))
