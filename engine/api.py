@@ -12,6 +12,7 @@ All positions are samples at `SAMPLE_RATE`, counted from the start of the uttera
     while reply.finish is None:
         engine.generate([reply])             # a token more for each reply, in one pass
     reply.close()
+    utterance.weigh(["Do you hear a dog?"])  # how likely a yes is, without any reply
     utterance.close()
     speakers = engine.open_speakers(8)       # once a session, if they are to be told
     speakers.push(1, samples)                # the same segments
@@ -221,6 +222,20 @@ class Utterance(Protocol):
 
         Raises:
             UnsupportedError: If the model does not answer this.
+        """
+
+    def weigh(self, questions: Sequence[str]) -> list[float]:
+        """Return how likely each question is answered yes, as far as was heard.
+
+        All are asked at once, on what was computed of the audio; none leaves a trace,
+        and none changes what another weighs.
+
+        Returns:
+            Log-odds of a yes against a no as the next word, in nats: 0 is undecided.
+
+        Raises:
+            UnsupportedError: If the model answers no questions.
+            EngineError: If it has no room for one.
         """
 
     def close(self) -> None:

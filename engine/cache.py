@@ -82,6 +82,11 @@ class Cache:
             all_[:, self._length : end] = new
         return pair[0][:, :end], pair[1][:, :end]
 
+    def read(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Return keys and values of all positions, (H, L, D), to be read only."""
+        keys, values = self._storage.layers[layer]
+        return keys[:, : self._length], values[:, : self._length]
+
     def advance(self) -> None:
         """Count the claimed positions, which every layer has appended."""
         self._length = self._storage.used

@@ -6,6 +6,7 @@
     partial: settled + guessed frames ──▶ stable prefix forced, the rest decoded
     final:   closing pass over the segment ──▶ stable prefix forced, the rest decoded
     ask:     settled + guessed frames, or the final's text ──▶ a reply begins
+    weigh:   settled + guessed frames ──▶ yes against no
 
 Everything that belongs to the utterance lives here and ends with it.
 """
@@ -272,10 +273,21 @@ class WhisperUtterance:
         if self._head.skills.source(prompt) is Source.TRANSCRIPT:
             return self._head.answer_text(prompt, self._transcript())
         if self._replies is Mode.EXACT:
-            padding_s = 30.0 - self._num_samples / SAMPLE_RATE
-            return self._ear.ask_exact(prompt, self._encoding.exact(padding_s))
+            return self._ear.ask_exact(prompt, self._thirty_seconds())
         mode = Mode.STREAMING if self._is_read_along else Mode.EXACT
         return self._ear.ask(prompt, self._closing_rest(), mode=mode)
+
+    def weigh(self, questions: Sequence[str]) -> list[float]:
+        """Return how likely each is answered yes; see `engine.api.Utterance`."""
+        if self._ear is None or self._head is None or not self._head.skills.questions:
+            raise UnsupportedError("question", "".join(questions[:1]), ())
+        if self._replies is Mode.EXACT:
+            return self._ear.weigh_exact(questions, self._thirty_seconds())
+        return self._ear.weigh(questions, self._closing_rest())
+
+    def _thirty_seconds(self) -> torch.Tensor:
+        """Return all frames of a pass over 30 s, as the official code makes it."""
+        return self._encoding.exact(30.0 - self._num_samples / SAMPLE_RATE)
 
     def _transcript(self) -> Transcript:
         """Return what was said, from the final if it has that."""

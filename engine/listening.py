@@ -4,7 +4,8 @@
                      ├─ windows ─▶ embeddings ─▶ KV cache: opening, audio …
     speech frames ───┘                             │ fork, the unsettled rest behind it
                                                    ├─ fork ─▶ closing, answer
-                                                   └─ fork ─▶ closing, answer
+                                                   ├─ fork ─▶ closing, answer
+                                                   └─ read ─▶ closings, yes or no
 
 The audio stands before the question, so each settled window is embedded and run through
 the language model once, some windows in a pass, and all questions share it.  What has
@@ -15,6 +16,7 @@ An `Ear` belongs to one utterance; a `Head` is what all of a process share.  How
 frames are computed, and what a task is, others know.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +37,7 @@ from engine.qformer import Bridge
 from engine.quantise import Int8Linear
 from engine.skills import Skills, question
 from engine.vocabulary import PrunedHead
+from engine.weighing import Weigher
 from engine.window_stream import WindowStream
 
 READ_WINDOWS = 4
@@ -117,6 +120,8 @@ class Head:
     ) -> None:
         assert (beats is None) == (bridge.config.audio_width == 0), "BEATs or none"
         self.bridge, self.beats, self.llm, self.skills = bridge, beats, llm, skills
+        self.weigher = Weigher(llm) if skills.questions else None
+        """What weighs answers; None where no questions are answered."""
         self.opening = llm.embed(prompts.opening(llm.tokenizer))
         """Embeddings of what stands before the audio, (N, D)."""
         modules = [bridge, llm.model, *([beats] if beats else [])]
@@ -234,17 +239,20 @@ class Ear:
         Raises:
             ContextFullError: If the model has no room for audio and question.
         """
-        if self._tail is None:
-            settled = [*self._unread, self._heard()]
-            audio = self._beats.rest() if self._beats else None
-            guessed = self._windows.rest(rest, audio)
-            # All in one pass: each reads all weights.
-            self._extend(self._cache, torch.cat([*settled, guessed]))
-            self._unread = []
-            self._tail = self._cache.fork()
-            self._cache.crop(len(self._cache) - len(guessed))
-        about = self._tail.fork()
+        about = self._all(rest).fork()
         return self._head.answer(prompt, Source.AUDIO, mode, about=about)
+
+    def weigh(self, questions: Sequence[str], rest: Tensor) -> list[float]:
+        """Return how likely each question is answered yes; see `engine.api.Utterance`.
+
+        Args:
+            questions: About all audio so far.
+            rest: As for `ask`.
+
+        Raises:
+            ContextFullError: As `ask` does.
+        """
+        return self._weigher.weigh(questions, self._all(rest))
 
     def ask_exact(self, prompt: Prompt, speech: Tensor) -> LiveReply:
         """Begin an answer about all audio, encoded anew in one pass.
@@ -257,9 +265,39 @@ class Ear:
         Raises:
             ContextFullError: As `ask` does.
         """
+        about = self._all_exact(speech)
+        return self._head.answer(prompt, Source.AUDIO, Mode.EXACT, about=about)
+
+    def weigh_exact(self, questions: Sequence[str], speech: Tensor) -> list[float]:
+        """Weigh answers about all audio, encoded anew in one pass, as `ask_exact`.
+
+        Raises:
+            ContextFullError: As `ask` does.
+        """
+        return self._weigher.weigh(questions, self._all_exact(speech))
+
+    @property
+    def _weigher(self) -> Weigher:
+        assert self._head.weigher, "a model that answers no questions"
+        return self._head.weigher
+
+    def _all(self, rest: Tensor) -> Cache:
+        """Return a cache of everything so far, with what has not settled guessed."""
+        if self._tail is None:
+            settled = [*self._unread, self._heard()]
+            audio = self._beats.rest() if self._beats else None
+            guessed = self._windows.rest(rest, audio)
+            # All in one pass: each reads all weights.
+            self._extend(self._cache, torch.cat([*settled, guessed]))
+            self._unread = []
+            self._tail = self._cache.fork()
+            self._cache.crop(len(self._cache) - len(guessed))
+        return self._tail
+
+    def _all_exact(self, speech: Tensor) -> Cache:
         cache = Cache()
         self._extend(cache, self._embed(speech))
-        return self._head.answer(prompt, Source.AUDIO, Mode.EXACT, about=cache)
+        return cache
 
     @torch.inference_mode()
     def _embed(self, speech: Tensor) -> Tensor:

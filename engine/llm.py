@@ -15,6 +15,7 @@ Knows neither audio nor prompts, and chooses no token.
     fork = cache.fork()                               # a question
     logits = llm.prefill(llm.embed(closing), fork)    # (V,)
     logits = llm.step([token, …], [fork, …])          # (B, V): many answers at once
+    hidden = llm.branch(cache, stem, [piece, …])      # (B, D): many ends, none kept
 """
 
 import time
@@ -38,8 +39,10 @@ from transformers import (
 
 from engine import attention
 from engine.attention import Pass
+from engine.branching import Branches
 from engine.cache import Cache
 from engine.errors import ContextFullError, WeightsError
+from engine.vocabulary import logits_of
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: Final[Mapping[Dtype, torch.dtype]] = {
@@ -132,6 +135,35 @@ class LanguageModel:
         if longest > self.max_positions:
             raise ContextFullError(longest, self.max_positions)
         packed = Pass(counts, caches)
+        hidden = self._run(pieces, packed)
+        packed.finish()
+        return list(hidden.split(counts))
+
+    @torch.inference_mode()
+    def branch(self, cache: Cache, stem: Tensor, branches: Sequence[Tensor]) -> Tensor:
+        """Run on several ends of one sequence in one pass, and keep none of them.
+
+        Args:
+            cache: What came before, at least one position; it stays what it is.
+            stem: Embeddings of what all ends have in common, (N, D), perhaps none.
+            branches: Embeddings of what follows in each, (N_i, D), at least one each.
+
+        Returns:
+            Hidden states of the last position of each branch, (B, D).
+
+        Raises:
+            ContextFullError: If a branch outgrows the model; nothing was run.
+        """
+        counts = [len(piece) for piece in branches]
+        longest = len(cache) + len(stem) + max(counts)
+        if longest > self.max_positions:
+            raise ContextFullError(longest, self.max_positions)
+        row = Branches(cache, len(stem), counts)
+        hidden = self._run([stem, *branches], row)
+        return hidden[torch.tensor(counts).cumsum(0) + len(stem) - 1]
+
+    def _run(self, pieces: Sequence[Tensor], packed: Pass | Branches) -> Tensor:
+        """Return the hidden states of a row of pieces, (N, D)."""
         row = torch.cat([p.to(self.device, self.dtype) for p in pieces])[None]
         out = self.model.base_model(
             inputs_embeds=row,
@@ -141,13 +173,23 @@ class LanguageModel:
             use_cache=False,
             packed=packed,
         )
-        packed.finish()
-        return list(out.last_hidden_state[0].split(counts))
+        hidden: Tensor = out.last_hidden_state[0]
+        return hidden
 
     @torch.inference_mode()
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return what follows hidden states (…, D), as float32 logits (…, V)."""
-        logits = self.model.get_output_embeddings()(hidden).float()
+    def logits(self, hidden: Tensor, words: Sequence[int] | None = None) -> Tensor:
+        """Return what follows hidden states (…, D), as float32 logits (…, V).
+
+        Args:
+            hidden: Of any positions.
+            words: Ids of which alone it is asked, in order: (…, len(words)) then.
+        """
+        head = self.model.get_output_embeddings()
+        if words is None:
+            logits = head(hidden).float()
+        else:
+            ids = torch.tensor(words, device=hidden.device)
+            logits = logits_of(head, hidden, ids).float()
         if cap := getattr(self.model.config, "final_logit_softcapping", None):
             logits = cap * torch.tanh(logits / cap)
         return logits

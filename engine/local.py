@@ -140,6 +140,8 @@ class LocalEngine:
             reply = utterance.ask(replace(prompt, max_tokens=2))
             self.generate([reply])
             reply.close()
+            if self._head.skills.questions:
+                utterance.weigh(["?"])
         utterance.close()
         if self._voices:
             speakers = self.open_speakers(1)

@@ -188,6 +188,18 @@ QUESTIONS = (
 )
 
 
+WEIGHED = ("Do you hear 7?", "Do you hear 8 bells?", "Is it 9 o'clock?")
+
+
+def weights(engine: Engine, audio: Samples, questions) -> list[float]:
+    """Return how likely each question about audio is answered yes, in log-odds."""
+    utterance = engine.open(UtteranceOptions(tasks=()))
+    utterance.push(audio)
+    found = utterance.weigh(questions)
+    utterance.close()
+    return found
+
+
 class PromptContract:
     """Inherited, beside `EngineContract`, by the tests of engines that take prompts."""
 
@@ -273,6 +285,37 @@ class PromptContract:
         kept.close()
         utterance.close()
         assert text == reply_to(engine, audio, QUESTIONS[0], len(audio))
+
+    def test_answers_are_weighed_by_what_is_heard(self, engine, audio, other_audio):
+        one, other = (weights(engine, clip, WEIGHED) for clip in (audio, other_audio))
+        assert len(one) == len(WEIGHED)
+        assert one != pytest.approx(other, abs=1e-3)
+
+    def test_questions_in_one_pass_weigh_as_each_alone(self, engine, audio):
+        together = weights(engine, audio, WEIGHED)
+        alone = [weights(engine, audio, (question,))[0] for question in WEIGHED]
+        assert together == pytest.approx(alone, abs=1e-4)
+        assert weights(engine, audio, ()) == []
+
+    def test_weighing_disturbs_nothing(self, engine, audio):
+        plain = engine.open(UtteranceOptions())
+        weighed = engine.open(UtteranceOptions())
+        found = []
+        for utterance in (plain, weighed):
+            reply = None
+            for piece in pieces(audio, len(audio) // 3):
+                utterance.push(piece)
+                if utterance is weighed:
+                    first = utterance.weigh(WEIGHED)
+                partial = texts(utterance.partial())
+                if utterance is weighed:
+                    assert utterance.weigh(WEIGHED) == pytest.approx(first, abs=1e-4)
+                reply = reply or utterance.ask(QUESTIONS[0])
+            finish(engine, reply)
+            found.append((partial, texts(utterance.final()), reply.text))
+            reply.close()
+            utterance.close()
+        assert found[0] == found[1]
 
     def test_every_prompted_task_is_answered(self, engine, audio):
         options = UtteranceOptions(tasks=(), prompted=engine.info.prompted_tasks)

@@ -266,7 +266,7 @@ def test_a_warm_up_asks_a_question(tiny_whisper):
     engine = engine_of(tiny_whisper, head)
     steps = []
     logits = head.llm.logits
-    head.llm.logits = lambda hidden: steps.append(1) or logits(hidden)
+    head.llm.logits = lambda *some: steps.append(1) or logits(*some)
     engine.warm_up()
     assert steps
 

@@ -5,6 +5,7 @@ A word is a run of samples of one value; silence is 0.  So the audio of values
 `tests/engine_contract.py` holds it to what the real engine promises.
 """
 
+import re
 import threading
 from collections.abc import Sequence
 from itertools import groupby
@@ -37,6 +38,8 @@ UNKNOWN = 13
 """A word on which the engine raises an EngineError."""
 CRASH = 14
 """A word on which it crashes."""
+SURE = 4.0
+"""Log-odds of what is certain."""
 VOICE_BYTES = bytes(640)
 VOICE = 20
 """Words of 1 to 19 are said by one voice, of 20 to 39 by another, and so on."""
@@ -86,6 +89,8 @@ class ScriptedEngine:
         """Replies that are not closed."""
         self.refuses = ""
         """A word: a prompt that has it is no prompt that it can go on with."""
+        self.weighed: list[tuple[str, ...]] = []
+        """The questions of each call of `Utterance.weigh`."""
         self.num_listeners = 0
         """Sessions whose voices it holds."""
         self.is_deaf = False
@@ -176,6 +181,18 @@ class ScriptedUtterance:
         if self._engine.refuses and self._engine.refuses in asked:
             raise EngineError(f"cannot go on with {asked!r}")
         return ScriptedReply(self._engine, prompt, self._words(len(self._values)))
+
+    def weigh(self, questions: Sequence[str]) -> list[float]:
+        """Say yes to each question in which a word stands that was heard."""
+        self._engine.work()
+        self._engine.weighed.append(tuple(questions))
+        for question in questions:
+            self._engine.check_prompt(Prompt(text=question))
+            if self._engine.refuses and self._engine.refuses in question:
+                raise EngineError(f"cannot weigh {question!r}")
+        heard = {word.text for word in self._words(len(self._values))}
+        named = [set(re.findall(r"\d+", question)) for question in questions]
+        return [SURE if words & heard else -SURE for words in named]
 
     def close(self) -> None:
         self._engine.num_open -= 1
