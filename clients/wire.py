@@ -26,7 +26,8 @@ from clients.errors import (
     UnreachableError,
 )
 from stream.errors import ProtocolError
-from stream.events import ClientEvent, ServerEvent, decode_server, encode
+from stream.events import ClientEvent, ServerEvent
+from stream.messages import decode_server, encode
 
 NATIVE_PATH = "/v1/stream"
 OPEN_TIMEOUT_S = 10

@@ -373,6 +373,16 @@ def silero_weights(config: EngineConfig) -> Path:
     return path
 
 
+def hearing_question(text: str) -> str:
+    """Return the question whether something is heard, as `Utterance.weigh` takes it.
+
+    A text that is a question stays what it is; one in the words that weights were
+    taught is `Do you hear …?`.
+    """
+    text = text.strip()
+    return text if text.endswith(("?", "？")) else f"Do you hear {text}?"
+
+
 def by_task(hypotheses: Sequence[Hypothesis]) -> dict[str, Hypothesis]:
     """Return the hypotheses, each under its task."""
     return {hypothesis.task: hypothesis for hypothesis in hypotheses}

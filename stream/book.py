@@ -15,7 +15,8 @@ one engine thread (`Work`), in this order:
                       a partial if the turn takes all the audio there is
     early steps     only when there is nothing else: the first partials of a segment
                     come in shorter steps
-    voices          only when there is not even that: who speaks, a piece of a segment
+    voices, watches only when there is not even that, by turns: who speaks, a piece of a
+                    segment; the last seconds of a session are weighed
 
 Audio of one utterance is joined, so a newer partial replaces an older one.  A
 session that lags by more than `SLICE` gets no partials, and its finals and its
@@ -29,6 +30,7 @@ Bounds: un-encoded audio grows with what a session adds, so whoever adds it look
 audio, so the utterances that wait are bounded by the same figure.  Audio whose voices
 wait is bounded by `voice_backlog` in the same way: it is never dropped.  One utterance
 a session is kept after its final, to be asked about, until the final of the next.
+Of what is to be weighed only the newest of each session waits (stream/passages.py).
 """
 
 from collections import deque
@@ -49,8 +51,10 @@ from stream.jobs import (
     ReleaseKept,
     ReplyFailed,
     Result,
+    WeighPassage,
     Work,
 )
+from stream.passages import PassageBook
 from stream.replies import Pending, ReplyBook
 from stream.utterances import SAMPLE_BYTES, SLICE, Utterance, UtteranceBook
 from stream.voices import VoiceBook
@@ -67,10 +71,14 @@ class JobBook:
     def __init__(self) -> None:
         self._utterances = UtteranceBook()
         self._replies = ReplyBook()
-        self._voices = VoiceBook()
+        self._voices, self._passages = VoiceBook(), PassageBook()
         self._unwanted: deque[Work] = deque()
         self._kinds: deque[Kind] = deque((self._question, self._step, self._hearing))
         """By turns; the one served longest ago comes first."""
+        self._idle: deque[Callable[[], Work | None]] = deque(
+            (self._passages.next_turn, self._voices.next_turn)
+        )
+        """Likewise, when nothing else is left to do."""
 
     def add(self, session: str, jobs: Iterable[Job], now: float) -> None:
         """Enter the jobs of a session.
@@ -91,6 +99,8 @@ class JobBook:
                 case ReleaseKept():
                     self._close(self._utterances.release_all(session))
                     self._forget_voices(session)
+                case WeighPassage():
+                    self._passages.add(session, job)
                 case _:
                     self._utterances.add(session, job, now)
                     self._voices.add(session, job)
@@ -116,7 +126,12 @@ class JobBook:
                 return turn
         if idle := self._utterances.next_turn(Utterance.is_worth_idle_time):
             return self._utterances.hand_out(idle, now)
-        return self._voices.next_turn()
+        for spare in self._idle:
+            if (turn := spare()) is not None:
+                self._idle.remove(spare)
+                self._idle.append(spare)
+                return turn
+        return None
 
     def note(self, session: str, result: Result | None) -> None:
         """Take what became of a piece of work."""
@@ -136,6 +151,7 @@ class JobBook:
         for key in self._replies.cancel(session):
             self._unwanted.append(Dropping(*key))
         self._forget_voices(session)
+        self._passages.cancel(session)
 
     def backlog(self, session: str) -> int:
         """Return how many samples of a session the engine has not been given."""
@@ -152,6 +168,11 @@ class JobBook:
     def num_standing(self, session: str) -> int:
         """Return how many replies that belong to finals a session waits for."""
         return self._replies.num_standing(session)
+
+    @property
+    def num_left_out(self) -> int:
+        """How many passages, of all sessions, nobody had time to weigh."""
+        return self._passages.num_left_out
 
     @property
     def num_waiting(self) -> int:

@@ -3,10 +3,12 @@
 host = "127.0.0.1"
 [vad]        [segmenter]        where segments begin and end
 [limits]     [auth]             who may connect, and how much of it
+[watches]                       what is listened for all the time
 [wyoming]                       a port for Home Assistant
 [engine]     [engine.encoding]  engine/config.py
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Literal
 
 from engine.api import EngineInfo
 from engine.config import EngineConfig, read_toml
+from stream.audio import SAMPLE_RATE
+from stream.recent import MAX_SECONDS
 from stream.segmenter import SegmenterConfig
 from stream.vad import DEFAULT_MODE
 
@@ -117,6 +121,48 @@ class WyomingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchesConfig:
+    """What is listened for all the time: how often, and when it counts as heard."""
+
+    max_per_session: int = 16
+    """Watches; the next one is refused."""
+    hop_s: float = 2.0
+    """The last seconds are weighed so often, as far as the engine has time."""
+    window_s: float = 5.0
+    """How many seconds that is; at least as many as lie between two."""
+    threshold: float = 0.7
+    """Score, 0 to 1, from which something counts as heard."""
+    hysteresis: float = 0.2
+    """It counts as over once its score is by so much below the threshold."""
+    min_s: float = 0.0
+    """For so long it must be heard before it is told."""
+    cooldown_s: float = 5.0
+    """For so long after its end nothing new is told of it."""
+
+    def __post_init__(self) -> None:
+        if self.max_per_session < 0:
+            raise ValueError(
+                f"watches.max_per_session is {self.max_per_session}; "
+                "it must not be below 0"
+            )
+        if not 0.1 <= self.hop_s <= self.window_s <= MAX_SECONDS:
+            raise ValueError(
+                f"watches.hop_s is {self.hop_s:g} and watches.window_s "
+                f"{self.window_s:g}; they must be 0.1 to {MAX_SECONDS}, and the hop "
+                "at most the window"
+            )
+        if not 0 < self.threshold < 1:
+            raise ValueError(
+                f"watches.threshold is {self.threshold:g}; it must be between 0 and 1"
+            )
+        for name in ("hysteresis", "min_s", "cooldown_s"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"watches.{name} is {getattr(self, name):g}; it must not be below 0"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """A server, its engine included."""
 
@@ -129,6 +175,7 @@ class ServerConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     wyoming: WyomingConfig = field(default_factory=WyomingConfig)
+    watches: WatchesConfig = field(default_factory=WatchesConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -138,8 +185,15 @@ class ServerConfig:
         """Check what only a loaded engine can tell.
 
         Raises:
-            ValueError: If a segment may be longer than an utterance.
+            ValueError: If a segment may be longer than an utterance, or what is weighed
+                is.
         """
+        if self.watches.window_s * SAMPLE_RATE > info.max_samples:
+            raise ValueError(
+                f"watches.window_s is {self.watches.window_s:g}; "
+                f"{info.model} hears at most {info.max_samples / SAMPLE_RATE:g} s "
+                "at once"
+            )
         longest = self.segmenter.max_segment_ms * 16  # samples
         if longest > info.max_samples:
             raise ValueError(

@@ -1,20 +1,18 @@
 """The native protocol, version 1: one dataclass an event.
 
-Events travel as JSON text messages; audio travels as binary messages.  This module
-knows their fields and their types, not when they may be sent (docs/protocol.md).
+Events travel as JSON text messages (`stream.messages`); audio travels as binary
+messages.  This module, with `stream.sound_events`, knows their fields and their types,
+not when they may be sent (docs/protocol.md).
 
 Positions named `start`, `end` are samples at 16 kHz from the start of the stream,
 whatever the client sends; `accepted` and `settled` count the client's own samples.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from typing import ClassVar, TypeVar, get_args
+from dataclasses import dataclass
+from typing import ClassVar, get_args
 
-from engine.config import build
-from stream.errors import ProtocolError, quote
+from stream.sound_events import Noticed, Sound, Unwatch, Watch
 
-T = TypeVar("T")
 PROTOCOL_VERSION = 1
 
 
@@ -60,6 +58,10 @@ class Start:
     """So much audio before a question that is spoken is what it is about."""
     speakers: int = 0
     """The most speakers that are told apart; 0 tells none."""
+    sounds: bool = False
+    """Whether what else is heard is told, by the names of sounds."""
+    watches: tuple[Watch, ...] = ()
+    """What is listened for from the start; of a session that goes on, from now on."""
     resume: Resume | None = None
 
 
@@ -320,16 +322,20 @@ class Error:
     segment: int | None = None
     """It gets no finals; with a `task`, only that one is missing."""
     task: str | None = None
+    """Without a segment, it is `sounds`: they are not told for now."""
     question: str | None = None
     """Id of a question that gets no answer, or of a `cancel` that names none."""
+    watch: str | None = None
+    """Id of a watch that is refused, or not kept for now."""
 
     @property
     def ends_session(self) -> bool:
         """Whether it is the last event of the connection."""
-        return self.segment is None and self.question is None
+        about = (self.segment, self.task, self.question, self.watch)
+        return all(name is None for name in about)
 
 
-ClientEvent = Start | Flush | Ask | Cancel | NameSpeaker | End
+ClientEvent = Start | Flush | Ask | Cancel | Watch | Unwatch | NameSpeaker | End
 ServerEvent = (
     Started
     | SpeechStarted
@@ -341,6 +347,8 @@ ServerEvent = (
     | AnswerStarted
     | AnswerPartial
     | Answer
+    | Noticed
+    | Sound
     | Progress
     | Ended
     | Error
@@ -356,43 +364,3 @@ SERVER_EVENTS: dict[str, type[ServerEvent]] = {
 def full_task(name: str) -> str:
     """Return the name under which a task is answered: `translate` is `translate:en`."""
     return "translate:en" if name == "translate" else name
-
-
-def encode(event: ClientEvent | ServerEvent) -> str:
-    """Return the text message that carries `event`."""
-    return json.dumps({"type": event.type, **asdict(event)}, ensure_ascii=False)
-
-
-def decode_client(message: str) -> ClientEvent:
-    """Return the event in a client's text message.
-
-    Raises:
-        ProtocolError: If it is not JSON, not an event of a client, or a field is
-            unknown, missing or of a wrong type.
-    """
-    return _decode(message, CLIENT_EVENTS)
-
-
-def decode_server(message: str) -> ServerEvent:
-    """Return the event in a server's text message.
-
-    Raises:
-        ProtocolError: As `decode_client` does.
-    """
-    return _decode(message, SERVER_EVENTS)
-
-
-def _decode(message: str, known: dict[str, type[T]]) -> T:
-    try:
-        table = json.loads(message)
-    except (ValueError, RecursionError) as exc:
-        raise ProtocolError(f"not JSON: {quote(message)}") from exc
-    if not isinstance(table, dict):
-        raise ProtocolError(f"not a JSON object: {quote(message)}")
-    name = table.pop("type", None)
-    if not isinstance(name, str) or name not in known:
-        raise ProtocolError(f"type is {quote(name)}; expected {' or '.join(known)}")
-    try:
-        return build(known[name], table)
-    except ValueError as exc:
-        raise ProtocolError(f"{name}: {exc}") from exc

@@ -35,6 +35,7 @@ from stream.metrics import Metrics
 from stream.resume import EventLog, ForgottenError, SessionStore
 from stream.segmenter import SegmenterConfig
 from stream.session import Session
+from stream.sound_events import Unwatch, Watch
 from stream.vad import VoiceDetector
 from stream.worker import SHOWN, Clock, Worker
 
@@ -50,6 +51,8 @@ refused.  One may hold 30 s of audio, so 61 MB in all."""
 MOST_UNTOLD_S = 60.0
 """Audio of a session, in seconds, whose speakers are not told yet.  Captions go first,
 so it is more than they may lag behind by; beyond it reading waits."""
+KEPT = ("rate", "encoding", "channels", "tasks", "sounds")
+"""Fields of `start` that a session keeps when another connection goes on with it."""
 NAME_BYTES = 16  # of randomness in a session's name, which is what lets it be resumed
 
 
@@ -177,6 +180,7 @@ class Hub:
             segmenter=segmenter or self.config.segmenter,
             max_s=self.config.limits.max_session_s,
             max_questions=self.config.limits.max_questions,
+            watches=self.config.watches,
         )
         stream = Stream(session, EventLog(session.seq), owner)
         if given_up := self._store.add(stream):
@@ -220,6 +224,16 @@ class Hub:
         """Call a speaker by a name; raise what `Session.name_speaker` does."""
         stream.session.name_speaker(event)
         self._drain(stream)
+
+    def watch(self, stream: Stream, watch: Watch) -> None:
+        """Listen for something more, in a session that goes on."""
+        if not stream.session.is_over:
+            stream.session.watches.add(watch)
+            self._drain(stream)
+
+    def unwatch(self, stream: Stream, unwatch: Unwatch) -> None:
+        """Listen no more for something."""
+        stream.session.watches.remove(unwatch.id)
 
     def end(self, stream: Stream) -> None:
         """Hear no more."""
@@ -325,16 +339,17 @@ class Hub:
         Raises:
             ProtocolError: If it comes back with other wishes, or from the future.
         """
-        wishes = (request.rate, request.encoding, request.channels, request.tasks)
         began = stream.session.request
-        if wishes != (began.rate, began.encoding, began.channels, began.tasks):
+        if any(getattr(request, name) != getattr(began, name) for name in KEPT):
             raise ProtocolError(
-                "start: a resumed session keeps its rate, encoding, channels and tasks"
+                f"start: a resumed session keeps its {', '.join(KEPT[:-1])} "
+                f"and {KEPT[-1]}"
             )
         if seq > stream.session.seq:
             raise ProtocolError(
                 f"start: resume.seq is {seq}; the last event is {stream.session.seq}"
             )
+        stream.session.watches.set(request.watches)
         return stream.session.started(seq=seq, resumed=True)
 
     def _check_load(self) -> None:

@@ -86,8 +86,23 @@ class ReleaseKept:
     """Nothing more will be asked."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighPassage:
+    """The last seconds are to be weighed; the next such wish takes its place."""
+
+    passage: int
+    """Counted from 1 in the session."""
+    start: int
+    """Where its first sample is in the stream."""
+    pcm: bytes
+    """s16le samples at 16 kHz."""
+    questions: tuple[str, ...]
+    keys: tuple[int, ...]
+    """What the session knows each question by."""
+
+
 SegmentJob = OpenUtterance | HearAudio | TryFinal | MakeFinal
-Job = SegmentJob | AskPrompt | CancelReply | ReleaseKept
+Job = SegmentJob | AskPrompt | CancelReply | WeighPassage | ReleaseKept
 
 
 # Work: one call of the engine thread.
@@ -176,7 +191,15 @@ class Forgetting:
     session: str
 
 
-Work = Hearing | Asking | Generating | Dropping | Recognising | Forgetting
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """The answers to some questions about a passage are weighed."""
+
+    session: str
+    wish: WeighPassage
+
+
+Work = Hearing | Asking | Generating | Dropping | Recognising | Forgetting | Weighing
 
 
 # Results: what the engine answers.
@@ -267,7 +290,26 @@ class RecognisingFailed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """How likely each question about a passage is answered yes."""
+
+    wish: WeighPassage
+    odds: tuple[float, ...]
+    """Log-odds in nats, in the order of the questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeighingFailed:
+    """Nothing can be told of a passage."""
+
+    wish: WeighPassage
+    code: str
+    message: str
+
+
 SegmentResult = Heard | Finished | Failed
 SpeakerResult = Recognised | RecognisingFailed
 ReplyResult = Asked | Said | Answered | ReplyFailed
-Result = SegmentResult | SpeakerResult | ReplyResult
+PassageResult = Weighed | WeighingFailed
+Result = SegmentResult | SpeakerResult | ReplyResult | PassageResult

@@ -109,6 +109,16 @@ class Metrics:
             "Partials left out because their session lagged",
             registry=registry,
         )
+        self.passages = Counter(
+            "salmonn_passages",
+            "Passages that were weighed for watches and sounds",
+            registry=registry,
+        )
+        self.passages_left_out = Counter(
+            "salmonn_passages_left_out",
+            "Passages that nobody had time to weigh",
+            registry=registry,
+        )
         self.failures = Counter(
             "salmonn_segment_failures",
             "Segments that the engine could not serve",

@@ -13,10 +13,11 @@ MAX_SECONDS: Final = 30
 
 
 class RecentAudio:
-    """Holds the last `MAX_SECONDS` of a stream; what is older is forgotten."""
+    """Holds the last seconds of a stream; what is older is forgotten."""
 
-    def __init__(self) -> None:
-        most = MAX_SECONDS * SAMPLE_RATE // FRAME_SAMPLES
+    def __init__(self, seconds: float = MAX_SECONDS) -> None:
+        """Begin with nothing; hold so many seconds, rounded up to a frame."""
+        most = -(-round(seconds * SAMPLE_RATE) // FRAME_SAMPLES)
         self._frames: deque[Frame] = deque(maxlen=most)
 
     @property

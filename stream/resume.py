@@ -9,8 +9,9 @@ replaced, and nothing else.
 No socket and no clock: the time is an argument, in seconds.
 """
 
+from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from stream.events import (
@@ -23,11 +24,16 @@ from stream.events import (
     ServerEvent,
     Speakers,
 )
+from stream.sound_events import Noticed
 
 MOST_EVENTS = 1_024
 """Events; some ten minutes of talk.  When it is full the oldest is forgotten, and a
 client that has not seen it cannot resume here: it is cut off and sends its audio
 again from `settled`, so it still loses nothing."""
+
+
+MOST_CLIPS = 8
+"""Events whose audio is kept, up to some 200 kB each; older ones lose it."""
 
 
 class ForgottenError(Exception):
@@ -42,6 +48,8 @@ class EventLog:
         self._floor = seq
         self._events: dict[int, ServerEvent] = {}
         self._latest: dict[Hashable, int] = {}
+        self._clips: deque[int] = deque()
+        """Those that carry audio."""
 
     def append(self, event: ServerEvent) -> None:
         """Add an event; forget those that it makes worthless."""
@@ -52,6 +60,10 @@ class EventLog:
         if is_told_again or isinstance(event, Partial | AnswerPartial | Progress):
             self._latest[subject] = event.seq
         self._events[event.seq] = event
+        if isinstance(event, Noticed) and event.audio:
+            self._clips.append(event.seq)
+            if len(self._clips) > MOST_CLIPS:
+                self._silence(self._clips.popleft())
         if len(self._events) > MOST_EVENTS:
             self._floor = next(iter(self._events))
             del self._events[self._floor]
@@ -70,6 +82,12 @@ class EventLog:
                 break
             newest.append(event)
         return newest[::-1]
+
+    def _silence(self, seq: int) -> None:
+        """Keep an event, if it is still here, without its audio."""
+        event = self._events.get(seq)
+        if isinstance(event, Noticed):
+            self._events[seq] = replace(event, audio="")
 
 
 def _subject(event: ServerEvent) -> Hashable:

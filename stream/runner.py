@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from engine.api import Engine, Reply, Speakers, Utterance
+from engine.api import Engine, Reply, Speakers, Utterance, UtteranceOptions
 from engine.errors import EngineError
 from stream.audio import to_float
 from stream.jobs import (
@@ -32,6 +32,10 @@ from stream.jobs import (
     ReplyKey,
     Result,
     Said,
+    Weighed,
+    Weighing,
+    WeighingFailed,
+    WeighPassage,
     Work,
 )
 
@@ -90,6 +94,8 @@ class Runner:
                 return [(session, None)]
             case Recognising():
                 return [(work.session, self._recognise(work))]
+            case Weighing():
+                return [(work.session, self._weigh(work))]
             case Forgetting(session=session):
                 if speakers := self._speakers.pop(session, None):
                     speakers.close()
@@ -109,6 +115,18 @@ class Runner:
             joined, news = news.joined, speakers.end(work.segment)
             news = replace(news, joined=(*joined, *news.joined))
         return Recognised(work.segment, news, work.is_last)
+
+    def _weigh(self, work: Weighing) -> Result:
+        failed = partial(WeighingFailed, work.wish)
+        return _guarded("passage", lambda: self._listen(work.wish), failed)
+
+    def _listen(self, wish: WeighPassage) -> Weighed:
+        utterance = self._engine.open(UtteranceOptions(tasks=()))
+        try:
+            utterance.push(to_float(wish.pcm))
+            return Weighed(wish, tuple(utterance.weigh(wish.questions)))
+        finally:
+            utterance.close()
 
     def _hear(self, work: Hearing) -> Result | None:
         failed = partial(Failed, work.segment)

@@ -21,6 +21,7 @@ from engine.api import EngineInfo
 from stream.answers import PendingSegment
 from stream.asker import Asker
 from stream.audio import SAMPLE_RATE, Frame, PcmFormat, PcmReader
+from stream.config import WatchesConfig
 from stream.errors import LimitError, ProtocolError, StreamError
 from stream.events import (
     PROTOCOL_VERSION,
@@ -51,6 +52,8 @@ from stream.jobs import (
     Result,
     SegmentJob,
     TryFinal,
+    Weighed,
+    WeighingFailed,
 )
 from stream.questions import CheckPrompt
 from stream.segmenter import (
@@ -64,6 +67,7 @@ from stream.segmenter import (
 )
 from stream.speakers import SpeakerTeller
 from stream.vad import VoiceDetector
+from stream.watches import Watches
 from stream.wishes import TRANSCRIBE, Check, read_wishes
 
 
@@ -82,6 +86,7 @@ class Session:
         segmenter: SegmenterConfig,
         max_s: float,
         max_questions: int,
+        watches: WatchesConfig,
     ) -> None:
         """Begin a conversation.
 
@@ -96,6 +101,7 @@ class Session:
             segmenter: Where segments begin and end.
             max_s: The longest stream, in seconds of audio.
             max_questions: Open at once; the next one is refused.
+            watches: How it listens for what the client is to be told of.
 
         Raises:
             AudioFormatError: If the declared format is not one we know.
@@ -136,6 +142,15 @@ class Session:
             want=self._add,
         )
         self._teller = SpeakerTeller(with_text=TRANSCRIBE in self._wishes.tasks)
+        self.watches = Watches(
+            watches,
+            check=check_prompt,
+            offset=self._offset,
+            say=self._say,
+            want=self._add,
+        )
+        """What it listens for all the time, to be added to and taken from."""
+        self.watches.set(request.watches)
 
     @property
     def accepted(self) -> int:
@@ -225,6 +240,7 @@ class Session:
         self._ending, self._last_word = True, because
         self._hear(self._reader.flush())
         self._follow(self._segmenter.flush())
+        self.watches.end()
         self._flushed = True
         self._settle()
 
@@ -256,6 +272,8 @@ class Session:
                 self._say(*self._teller.recognise(result))
             case RecognisingFailed():
                 self._say(*self._teller.fail(result))
+            case Weighed() | WeighingFailed():
+                self.watches.deliver(result)
             case _:
                 self._asker.deliver(result)
         self._settle()
@@ -281,6 +299,7 @@ class Session:
     def _hear(self, frames: list[Frame]) -> None:
         for frame in frames:
             self._asker.hear(frame)
+            self.watches.hear(frame)
             voiced = self._detector.is_voiced(frame)
             self._follow(self._segmenter.push(frame, voiced=voiced))
 
@@ -345,7 +364,8 @@ class Session:
                 else:
                     self._say(event)
         self._move()
-        num_open = self._asker.num_open + self._teller.num_open
+        others = (self._asker, self._teller, self.watches)
+        num_open = sum(other.num_open for other in others)
         if not self._flushed or self._pending or num_open or self.is_over:
             return
         self._jobs.append(ReleaseKept())

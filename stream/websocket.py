@@ -25,7 +25,8 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 
 from stream.errors import LimitError, ProtocolError, StreamError
-from stream.events import Error, encode
+from stream.events import Error
+from stream.messages import encode
 
 READS_ON = "reads_on"
 """Key of a received message: whether uvicorn had no further message waiting, and so

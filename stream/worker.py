@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from engine.api import Engine
 from stream.audio import SAMPLE_RATE
 from stream.book import JobBook
-from stream.jobs import CancelReply, Generating, Hearing, Job, Result, Work
+from stream.jobs import CancelReply, Generating, Hearing, Job, Result, Weighing, Work
 from stream.metrics import Metrics
 from stream.runner import Runner
 from stream.timings import SHOWN, Timings
@@ -60,7 +60,9 @@ class Worker:
         for job in jobs:
             if isinstance(job, CancelReply):
                 self._timings.forget_reply(session, job.reply)
+        left_out = self._book.num_left_out
         self._book.add(session, jobs, now)
+        self._metrics.passages_left_out.inc(self._book.num_left_out - left_out)
         self._wake.set()
 
     def cancel(self, session: str) -> None:
@@ -122,6 +124,8 @@ class Worker:
         self._metrics.replies.set(self._runner.num_replies)
         if isinstance(work, Generating):
             logger.debug("a token for %d replies: %.3f s", len(work.replies), busy_s)
+        if isinstance(work, Weighing):
+            self._metrics.passages.inc()
         if not isinstance(work, Hearing):
             return
         logger.debug(

@@ -40,7 +40,8 @@ from starlette.requests import Request
 
 from stream.audio import PcmFormat, PcmReader
 from stream.errors import StreamError, UnsupportedRequestError
-from stream.events import Ask, Cancel, End, Flush, Start, decode_client
+from stream.events import Ask, Cancel, End, Flush, Start
+from stream.messages import decode_client
 from stream.protocols import openai_form, openai_secrets, openai_session
 from stream.protocols.openai_chat_audio import decode
 from stream.protocols.openai_chat_form import read_chat

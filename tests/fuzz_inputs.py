@@ -20,6 +20,7 @@ from stream.audio import ENCODINGS
 from stream.events import PROTOCOL_VERSION, ClientEvent, Resume
 from stream.protocols.openai_form import FORMATS
 from stream.questions import ABOUT
+from stream.sound_events import Watch
 
 LEAVES = (
     st.none()
@@ -75,6 +76,8 @@ def _native(cls):
         bases = [kind, *get_args(kind)]
         good = next((OF_TYPE[base] for base in bases if base in OF_TYPE), LEAVES)
         known[name] = _native(Resume) if Resume in bases else NAMED.get(name, good)
+        if Watch in bases:
+            known[name] = st.lists(_native(Watch), max_size=3)
     known.pop("type", None)
     return nearly(**known)
 

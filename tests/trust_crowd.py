@@ -8,7 +8,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
-from stream.events import Start, encode
+from stream.events import Start
+from stream.messages import encode
 from tests.fakes.server import Client, Running
 from tests.trust_setup import (
     Holdings,

@@ -30,13 +30,13 @@ from stream.events import (
     ServerEvent,
     Start,
     Started,
-    decode_client,
-    encode,
 )
 from stream.hub import Hub
 from stream.live import Stream
+from stream.messages import decode_client, encode
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.resume import ForgottenError
+from stream.sound_events import Unwatch, Watch
 from stream.websocket import READS_ON
 from stream.worker import SHOWN
 
@@ -159,6 +159,10 @@ class NativeConnection:
                 self._hub.ask(stream, ask)
             case Cancel() as cancel:
                 self._hub.cancel(stream, cancel)
+            case Watch() as watch:
+                self._hub.watch(stream, watch)
+            case Unwatch() as unwatch:
+                self._hub.unwatch(stream, unwatch)
             case NameSpeaker() as event:
                 self._hub.name_speaker(stream, event)
             case End():

@@ -34,9 +34,8 @@ from stream.events import (
     SpeechStarted,
     Start,
     Started,
-    decode_client,
-    encode,
 )
+from stream.messages import decode_client, encode
 
 SAMPLE_BYTES = 2
 EVENT_RATE = 16_000

@@ -26,9 +26,8 @@ from stream.events import (
     Final,
     SpeechStarted,
     Start,
-    decode_server,
-    encode,
 )
+from stream.messages import decode_server, encode
 from tests.checkout import ROOT
 from tests.engine.tiny_salmonn import write_salmonn
 

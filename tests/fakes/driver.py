@@ -1,6 +1,7 @@
 """A session with an engine beside it, driven step by step: no thread, no clock."""
 
 from stream.book import JobBook
+from stream.config import WatchesConfig
 from stream.events import Start
 from stream.jobs import Work
 from stream.runner import Runner
@@ -21,10 +22,18 @@ SEGMENTER = SegmenterConfig(
     search_pause_ms=40,
 )
 """Short, so that a test's audio is short."""
+WATCHES = WatchesConfig(hop_s=0.2, window_s=0.6, cooldown_s=0.4)
+"""Likewise."""
 
 
 def open_session(
-    request=None, *, name="session", engine=None, max_s=3600.0, max_questions=8
+    request=None,
+    *,
+    name="session",
+    engine=None,
+    max_s=3600.0,
+    max_questions=8,
+    watches=WATCHES,
 ):
     engine = engine or ScriptedEngine()
     return Session(
@@ -37,6 +46,7 @@ def open_session(
         segmenter=SEGMENTER,
         max_s=max_s,
         max_questions=max_questions,
+        watches=watches,
     )
 
 

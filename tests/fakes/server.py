@@ -12,9 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from stream.config import AuthConfig, LimitsConfig, ServerConfig, WyomingConfig
-from stream.events import Final, Start, decode_server, encode
+from stream.events import Final, Start
+from stream.messages import decode_server, encode
 from stream.server import Server
-from tests.fakes.driver import SEGMENTER
+from tests.fakes.driver import SEGMENTER, WATCHES
 from tests.fakes.engine import AnySound, ScriptedEngine, speak
 
 DEADLINE_S = 20.0
@@ -82,6 +83,7 @@ async def running(
     wyoming=None,
     segmenter=SEGMENTER,
     detector=AnySound,
+    watches=WATCHES,
     **limits,
 ):
     """Serve until the block is left; `limits` are fields of `LimitsConfig`."""
@@ -92,6 +94,7 @@ async def running(
         limits=replace(LimitsConfig(drain_s=5.0), **limits),
         auth=auth or AuthConfig(),
         wyoming=wyoming or WyomingConfig(),
+        watches=watches,
     )
     with ThreadPoolExecutor(1) as thread:
         server = Server(config, engine, thread, detector=detector)

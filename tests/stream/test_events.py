@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ProtocolError
-from stream.events import (
-    CLIENT_EVENTS,
-    SERVER_EVENTS,
-    Start,
-    decode_client,
-    decode_server,
-    encode,
-)
+from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Start
+from stream.messages import decode_client, decode_server, encode
 
 st.register_type_strategy(float, st.floats(allow_nan=False))  # nan is not itself
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from stream.audio import ENCODINGS
-from stream.config import LimitsConfig
+from stream.config import LimitsConfig, WatchesConfig
 from stream.errors import StreamError
 from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Resume
 from stream.hub import MOST_STANDING, MOST_UNTOLD_S, MOST_WAITING
 from stream.questions import MAX_ID, MAX_TEXT, MAX_TOKENS
 from stream.recent import MAX_SECONDS
 from stream.resume import MOST_EVENTS
+from stream.watches import MAX_PAUSE_S, MAX_WATCH
 
 TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 EVENTS = [*CLIENT_EVENTS.values(), *SERVER_EVENTS.values()]
@@ -41,7 +42,7 @@ def test_every_encoding_is_documented(name):
 
 
 def test_the_limits_are_those_of_the_code():
-    limits = LimitsConfig()
+    limits, watches = LimitsConfig(), WatchesConfig()
     for line in (
         f"| a message | {limits.max_message_bytes:,} bytes |".replace(",", " "),
         f"| from the handshake to `start` | {limits.start_timeout_s:g} s |",
@@ -51,6 +52,15 @@ def test_the_limits_are_those_of_the_code():
         f"| {MOST_STANDING} | reading waits; at {2 * MOST_STANDING} `overloaded` |",
         f"not told yet | {MOST_UNTOLD_S:g} s | reading waits; "
         f"at {2 * MOST_UNTOLD_S:g} s `overloaded` |",
+        f"| watches of a session | {watches.max_per_session} ",
+        f"Each hop ({watches.hop_s:g} s) the last seconds ({watches.window_s:g} s) are",
+        f"score of {watches.threshold:g} on it counts as heard, below "
+        f"{watches.threshold - watches.hysteresis:g} as over "
+        f"(by {watches.hysteresis:g} less than",
+        f"up to {MAX_WATCH} characters; or a question that yes answers",
+        f"it must be heard before it is told: 0 to {MAX_PAUSE_S:,.0f} |".replace(
+            ",", " "
+        ),
         f"| open questions of a session | {limits.max_questions} |",
         f"that the model has not begun with | {MOST_WAITING} |",
         f"up to {MAX_TEXT:,} characters".replace(",", " "),

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.events import Final, Partial, Progress, SpeechStarted
-from stream.resume import MOST_EVENTS, EventLog, ForgottenError, SessionStore
+from stream.resume import (
+    MOST_CLIPS,
+    MOST_EVENTS,
+    EventLog,
+    ForgottenError,
+    SessionStore,
+)
+from stream.sound_events import Noticed
 
 
 def partial(seq, segment=1, task="transcribe"):
@@ -54,6 +61,26 @@ def test_a_client_gets_what_came_after_the_last_event_it_saw():
     assert seqs(log, 0) == [1, 2, 3, 4]
     assert seqs(log, 2) == [3, 4]
     assert seqs(log, 4) == []
+
+
+def test_of_what_was_noticed_the_last_keep_their_audio_and_all_their_words():
+    noticed = [
+        Noticed(
+            seq=seq,
+            id="w",
+            text="a dog",
+            score=0.9,
+            start=seq,
+            end=seq + 1,
+            complete=False,
+            audio="AAAA" if seq % 2 else "",
+        )
+        for seq in range(1, 4 * MOST_CLIPS)
+    ]
+    kept = log_of(*noticed).after(0)
+    assert [event.start for event in kept] == [event.start for event in noticed]
+    with_audio = [event.seq for event in kept if event.audio]
+    assert with_audio == [event.seq for event in noticed if event.audio][-MOST_CLIPS:]
 
 
 def test_a_newer_partial_replaces_an_older_one_of_its_segment_and_task():

@@ -15,7 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from stream.events import Error, decode_server
+from stream.events import Error
+from stream.messages import decode_server
 from stream.websocket import READS_ON, WebSocketProtocol
 
 MAX_SIZE = 1 << 16
