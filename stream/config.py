@@ -69,6 +69,10 @@ class LimitsConfig:
     """How long a pong may take before the connection is taken for lost."""
     send_timeout_s: float = 20.0
     """How long a client may not read before it is cut off; its session waits."""
+    max_texts_bytes: int = 2**22
+    """Of finals, answers and who spoke, as they go over the wire: what a session keeps
+    beyond its last events, for a client that comes back to its beginning.  When it is
+    full, the earliest are forgotten."""
     resume_s: float = 60.0
     """How long a session waits for a client that was cut off."""
     drain_s: float = 20.0

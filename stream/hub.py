@@ -147,6 +147,7 @@ class Hub:
         *,
         segmenter: SegmenterConfig | None = None,
         detector: VoiceDetector | None = None,
+        keeps_texts: bool = False,
     ) -> tuple[Stream, Started]:
         """Begin a session, or go on with the one that the client names.
 
@@ -155,6 +156,8 @@ class Hub:
             owner: Who is behind it.
             segmenter: Where segments begin and end; the server's own by default.
             detector: Which frames are voiced; one of the server's own by default.
+            keeps_texts: Whether what is for good is kept for the session's life, for
+                clients that can come back for it.
 
         Raises:
             StreamError: If the session cannot be had as it is wanted.
@@ -163,7 +166,7 @@ class Hub:
         resume = request.resume
         if resume and (found := self._store.find(resume.session, owner)):
             try:
-                found.log.after(resume.seq)
+                found.log.lasting_after(resume.seq)
             except ForgottenError:  # the client sends its audio again from `settled`
                 found.superseded.set()
                 self._discard(found)
@@ -182,7 +185,8 @@ class Hub:
             max_questions=self.config.limits.max_questions,
             watches=self.config.watches,
         )
-        stream = Stream(session, EventLog(session.seq), owner)
+        max_bytes = self.config.limits.max_texts_bytes if keeps_texts else 0
+        stream = Stream(session, EventLog(session.seq, max_bytes=max_bytes), owner)
         if given_up := self._store.add(stream):
             self._free(given_up)
         self._count()

@@ -4,6 +4,11 @@
 one: a writer asks for what comes `after` the last event that it sent.  A reader that
 is slow therefore misses partials, of texts and of answers, that newer ones have
 replaced, and nothing else.
+
+    earlier: what is for good      recent: all events
+    +----------------------------+------------------------------+
+    bounded in bytes               bounded in number
+
 `SessionStore` keeps sessions for some time after their connection has gone.
 
 No socket and no clock: the time is an argument, in seconds.
@@ -12,6 +17,7 @@ No socket and no clock: the time is an argument, in seconds.
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 from stream.events import (
@@ -22,16 +28,15 @@ from stream.events import (
     Partial,
     Progress,
     ServerEvent,
+    SpeakerNamed,
     Speakers,
 )
-from stream.sound_events import Noticed
+from stream.messages import encode
+from stream.sound_events import Noticed, Sound
 
 MOST_EVENTS = 1_024
-"""Events; some ten minutes of talk.  When it is full the oldest is forgotten, and a
-client that has not seen it cannot resume here: it is cut off and sends its audio
-again from `settled`, so it still loses nothing."""
-
-
+"""Events, of all kinds; some ten minutes of talk.  When it is full, of the oldest only
+what is for good is kept: finals, answers, errors, who spoke and what was noticed."""
 MOST_CLIPS = 8
 """Events whose audio is kept, up to some 200 kB each; older ones lose it."""
 
@@ -43,9 +48,20 @@ class ForgottenError(Exception):
 class EventLog:
     """The events of a session that a client may still need, oldest first."""
 
-    def __init__(self, seq: int) -> None:
-        """Begin after the event `seq`."""
-        self._floor = seq
+    def __init__(self, seq: int, *, max_bytes: int = 0) -> None:
+        """Begin after the event `seq`.
+
+        Args:
+            seq: The last one that is not in it.
+            max_bytes: How much of what is for good is kept behind `MOST_EVENTS`,
+                counted as the messages that carry it.  When that is full, the earliest
+                is forgotten, and a client that has not seen it cannot resume here: it
+                sends its audio again from `settled`, so it still loses nothing.
+        """
+        self._floor = self._passed = seq
+        self._max_bytes, self._num_bytes = max_bytes, 0
+        self._earlier: deque[tuple[ServerEvent, int]] = deque()
+        """With their sizes."""
         self._events: dict[int, ServerEvent] = {}
         self._latest: dict[Hashable, int] = {}
         self._clips: deque[int] = deque()
@@ -56,8 +72,7 @@ class EventLog:
         subject = _subject(event)
         if (replaced := self._latest.pop(subject, None)) is not None:
             self._events.pop(replaced, None)
-        is_told_again = isinstance(event, Speakers) and not event.complete
-        if is_told_again or isinstance(event, Partial | AnswerPartial | Progress):
+        if not _is_for_good(event) and subject is not None:
             self._latest[subject] = event.seq
         self._events[event.seq] = event
         if isinstance(event, Noticed) and event.audio:
@@ -65,8 +80,7 @@ class EventLog:
             if len(self._clips) > MOST_CLIPS:
                 self._silence(self._clips.popleft())
         if len(self._events) > MOST_EVENTS:
-            self._floor = next(iter(self._events))
-            del self._events[self._floor]
+            self._age(self._events.pop(next(iter(self._events))))
 
     def after(self, seq: int) -> list[ServerEvent]:
         """Return what a client has to be sent that has seen the events up to `seq`.
@@ -74,10 +88,21 @@ class EventLog:
         Raises:
             ForgottenError: If some of it is no more here.
         """
+        if seq < self._passed:
+            raise ForgottenError
+        return self.lasting_after(seq)
+
+    def lasting_after(self, seq: int) -> list[ServerEvent]:
+        """Return the same, where a client can do without where old segments began.
+
+        Raises:
+            ForgottenError: If some of what is for good is no more here.
+        """
         if seq < self._floor:
             raise ForgottenError
         newest: list[ServerEvent] = []
-        for event in reversed(self._events.values()):
+        earlier = (event for event, _ in reversed(self._earlier))
+        for event in chain(reversed(self._events.values()), earlier):
             if event.seq <= seq:
                 break
             newest.append(event)
@@ -88,6 +113,27 @@ class EventLog:
         event = self._events.get(seq)
         if isinstance(event, Noticed):
             self._events[seq] = replace(event, audio="")
+
+    def _age(self, event: ServerEvent) -> None:
+        """Keep an event that is not recent any more, if it is for good."""
+        if not _is_for_good(event):
+            self._passed = event.seq
+            return
+        size = len(encode(event).encode())
+        self._earlier.append((event, size))
+        self._num_bytes += size
+        while self._num_bytes > self._max_bytes:
+            earliest, size = self._earlier.popleft()
+            self._num_bytes -= size
+            self._floor = earliest.seq
+            self._passed = max(self._passed, self._floor)
+
+
+def _is_for_good(event: ServerEvent) -> bool:
+    """Return whether an event tells what stays true when the session has gone on."""
+    if isinstance(event, Speakers | Noticed | Sound):
+        return event.complete
+    return isinstance(event, Final | Answer | Error | SpeakerNamed)
 
 
 def _subject(event: ServerEvent) -> Hashable:

@@ -254,9 +254,13 @@ class UtteranceBook:
         )
 
     def _first(self, queue: deque[Utterance]) -> Utterance | None:
+        lagging: set[str] = set()  # one may have hundreds of short segments here
         for utterance in queue:
+            if utterance.session in lagging:
+                continue
             if self.backlog(utterance.session) <= SLICE:
                 return utterance
+            lagging.add(utterance.session)
         return None
 
     def _resume(self, utterance: Utterance) -> None:

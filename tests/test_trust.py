@@ -79,6 +79,8 @@ def test_a_long_session_stays_as_it_is_and_keeps_its_earliest_text(
     said = np.frombuffer(trust.scripted().reading(seconds), "<i2")[::4_800].tolist()
     first = " ".join(map(str, takewhile(bool, said)))
     assert rows["earliest text, read from the file that was saved"] == first
+    assert rows["earliest text, asked of the server again"] == first
+    assert rows["finals that the server still had"] == rows["finals"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,9 @@ def test_what_grows_over_an_hour_is_told(lag_s, memory_mb, problem):
         trust_hour.Moment(m, 60 * min(m + 1, 60), lag_s(m), memory_mb(m))
         for m in range(61)
     ]
-    hour = trust_hour.Hour(900.0, moments, [*range(1, 62)], 0, ["a b"], ["a", "b"])
+    hour = trust_hour.Hour(
+        900.0, moments, [*range(1, 62)], 0, ["a b"], ["a", "b"], ["a b"]
+    )
     problems = trust_hour.outcome(hour, 4.0).problems
     assert [text.partition(" over")[0] for text in problems] == [problem][
         : bool(problem)
@@ -107,12 +111,13 @@ def test_what_grows_over_an_hour_is_told(lag_s, memory_mb, problem):
     [
         ({"segments": [1, 3]}, 4.0, "a segment has no final, or two"),
         ({"saved": ["b"]}, 4.0, "the file that was saved has other words"),
+        ({"again": []}, 4.0, "the server had other finals"),
         ({}, 3.5, "it was 3.50 × real time; 4 is wanted"),
     ],
 )
 def test_what_an_hour_loses_is_told(changes, speed, problem):
     moments = [trust_hour.Moment(m, m, 1.0, 700.0) for m in range(4)]
-    hour = trust_hour.Hour(900.0, moments, [1, 2], 0, ["a b"], ["a", "b"])
+    hour = trust_hour.Hour(900.0, moments, [1, 2], 0, ["a b"], ["a", "b"], ["a b"])
     (told,) = trust_hour.outcome(replace(hour, **changes), speed).problems
     assert told.startswith(problem)
 

@@ -13,7 +13,8 @@ prints a table, and the same facts as JSON on the last line.
                 how many words are not as in the first of them
     sessions    tasks, threads and file descriptors before and behind, and the memory
     crowd       the same; 10 vanish, 10 send garbage, 10 never read: the others' finals
-    hour        the speed, by how much lag and memory grow, and the earliest text;
+    hour        the speed, by how much lag and memory grow, and the earliest text, from
+                the file that was saved and from the server;
                 --speed S sends at S × real time, else as fast as it is heard
     overload    finals, partials and latencies; who comes when it is too much is refused
 

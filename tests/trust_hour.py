@@ -5,6 +5,9 @@
                       what comes of it
     with one          at that speed; the lag tells whether it is held
 
+When it has ended, another connection asks the server for all of it again, from its
+first event: the earliest text is in the file that was saved, and on the server.
+
 The lag is audio that was sent and is not settled.  What it and the memory grow by is a
 least-squares line through what each final finds, over the second half of what came
 while there was more to send: then the lag can only fall.
@@ -28,8 +31,9 @@ from clients.paced import paced, unpaced
 from clients.subtitles import TranscriptFile, TranscriptPrinter
 from engine.benchmarks.statistics import quantiles, slope
 from stream.audio import SAMPLE_RATE
-from stream.events import Final
-from tests.trust_setup import Outcome, Setup, pieces, say, url_of
+from stream.events import Final, Resume, Started
+from tests.fakes.server import Running, client_of
+from tests.trust_setup import Outcome, Setup, finals, pieces, say, url_of
 
 BYTES_A_SECOND = 2 * SAMPLE_RATE
 REPEATED_S = 600.0
@@ -64,13 +68,15 @@ class Hour:
     told: list[str]
     saved: list[str]
     """The same words, as the file has them that was saved: a cue after the other."""
+    again: list[str]
+    """The finals once more, as the server had them when the session was over."""
 
 
 async def run(setup: Setup, *, seconds: float, speed: float | None) -> Outcome:
     """Send so much audio in one session, at a speed or at the one that is found."""
     audio = setup.reading(min(seconds, REPEATED_S))
     async with setup.server() as server:
-        hour = await _listen(url_of(server), audio, seconds, speed)
+        hour = await _listen(server, audio, seconds, speed)
     return outcome(hour, speed)
 
 
@@ -93,6 +99,8 @@ def outcome(hour: Hour, speed: float | None) -> Outcome:
         ["finals", len(hour.segments)],
         ["partials", hour.partials],
         ["earliest text, read from the file that was saved", hour.saved[0]],
+        ["earliest text, asked of the server again", (hour.again or [""])[0]],
+        ["finals that the server still had", len(hour.again)],
     ]
     problems = []
     if lag.over_half > LAG_GROWTH_S:
@@ -107,17 +115,21 @@ def outcome(hour: Hour, speed: float | None) -> Outcome:
         problems.append("a segment has no final, or two")
     if _words(hour.saved) != _words(hour.told):
         problems.append("the file that was saved has other words than the finals")
+    if hour.again != hour.told:
+        problems.append("the server had other finals when it was asked again")
     return Outcome(["one session"], rows, problems)
 
 
-async def _listen(url: str, audio: bytes, seconds: float, speed: float | None) -> Hour:
+async def _listen(
+    server: Running, audio: bytes, seconds: float, speed: float | None
+) -> Hour:
     source = unpaced(_repeated(audio, seconds))
     if speed is not None:
         a_second = round(BYTES_A_SECOND * speed)
         source = paced(_repeated(audio, seconds), bytes_per_second=a_second)
     held_s = UNPACED_HELD_S if speed is None else MAX_HELD_S
     process = psutil.Process()
-    sent, partials = 0, 0
+    sent, partials, session = 0, 0, ""
     moments, segments, told = list[Moment](), list[int](), list[str]()
 
     async def counted() -> Any:
@@ -132,13 +144,15 @@ async def _listen(url: str, audio: bytes, seconds: float, speed: float | None) -
         file = TranscriptFile(path)
         printer = TranscriptPrinter(file, tasks=("transcribe",), name=None)
         async with (
-            connect(url, max_held_s=held_s) as client,
+            connect(url_of(server), max_held_s=held_s) as client,
             say(client, counted()),
         ):
             async for arrival in client.arrivals():
                 printer.show(arrival)
                 event = arrival.event
                 partials += event.type == "partial"
+                if isinstance(event, Started):
+                    session = event.session
                 if isinstance(event, Final):
                     segments.append(event.segment)
                     told.append(event.text)
@@ -152,9 +166,21 @@ async def _listen(url: str, audio: bytes, seconds: float, speed: float | None) -
                     )
         printer.close()
         file.close()
+        took_s = time.monotonic() - began
         cues = (await asyncio.to_thread(path.read_text, "utf-8")).split("\n\n")[1:]
     saved = [unescape(" ".join(cue.splitlines()[1:])) for cue in cues if cue]
-    return Hour(time.monotonic() - began, moments, segments, partials, told, saved)
+    again = await _again(server, session)
+    return Hour(took_s, moments, segments, partials, told, saved, again)
+
+
+async def _again(server: Running, session: str) -> list[str]:
+    """Return the finals that a server sends whoever has seen nothing of a session."""
+    resume = Resume(session=session, seq=0, settled=0, segment=0)
+    async with client_of(server) as client:
+        if not (await client.start(resume=resume)).resumed:
+            return []
+        events, _ = await client.rest()
+    return [final.text for final in finals(events)]
 
 
 def _words(texts: list[str]) -> list[str]:

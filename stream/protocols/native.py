@@ -73,7 +73,8 @@ class NativeConnection:
         offered = self._websocket.scope["subprotocols"]
         await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         try:
-            stream, started = self._hub.open(await self._first(), self._owner)
+            start = await self._first()
+            stream, started = self._hub.open(start, self._owner, keeps_texts=True)
         except LeftError:
             return
         except StreamError as exc:
@@ -181,7 +182,7 @@ class NativeConnection:
         while True:
             stream.changed.clear()
             try:
-                events = stream.log.after(seq)
+                events = stream.log.lasting_after(seq)
             except ForgottenError as exc:
                 raise LeftError from exc
             for event in events:

@@ -68,6 +68,8 @@ def test_the_limits_are_those_of_the_code():
         f"1 to {MAX_ID} characters",
         f"above 0, at most {MAX_SECONDS}, and no more",
         f"| {MOST_EVENTS:,} after partials".replace(",", " "),
+        f"| {limits.max_texts_bytes:,} bytes as JSON |".replace(",", " "),
+        f"Of events before the last {MOST_EVENTS:,} only".replace(",", " "),
         f"| a client that reads nothing | {limits.send_timeout_s:g} s |",
         f"| a session without a connection | {limits.resume_s:g} s |",
         f"| connections | {limits.max_sessions}; ",

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.events import Final, Partial, Progress, SpeechStarted
+from stream.config import LimitsConfig
+from stream.events import (
+    Answer,
+    Error,
+    Final,
+    Partial,
+    Progress,
+    SpeakerNamed,
+    Speakers,
+    SpeechStarted,
+    Start,
+)
+from stream.messages import encode
 from stream.resume import (
     MOST_CLIPS,
     MOST_EVENTS,
@@ -15,6 +27,8 @@ from stream.resume import (
     SessionStore,
 )
 from stream.sound_events import Noticed
+from tests.fakes.driver import Desk, open_session
+from tests.fakes.engine import speak
 
 
 def partial(seq, segment=1, task="transcribe"):
@@ -45,8 +59,8 @@ def started(seq, segment=1):
     return SpeechStarted(seq=seq, segment=segment, start=0)
 
 
-def log_of(*events, seq=0):
-    log = EventLog(seq)
+def log_of(*events, seq=0, max_bytes=0):
+    log = EventLog(seq, max_bytes=max_bytes)
     for event in events:
         log.append(event)
     return log
@@ -102,6 +116,79 @@ def test_a_full_log_forgets_its_oldest_and_says_so():
     with pytest.raises(ForgottenError):
         log.after(1)
     assert len(log.after(2)) == MOST_EVENTS
+
+
+def noticed(seq, *, complete):
+    return Noticed(
+        seq=seq, id="1", text="", score=1.0, start=0, end=0, complete=complete
+    )
+
+
+def later(seq, num=MOST_EVENTS):
+    """Return events that fill a log, so that what came before them is not recent."""
+    return [started(number, segment=99) for number in range(seq, seq + num)]
+
+
+def size_of(*events):
+    return sum(len(encode(event).encode()) for event in events)
+
+
+def test_of_what_is_not_recent_a_log_keeps_what_is_for_good():
+    told = [
+        started(1),
+        partial(2),
+        final(3),
+        Speakers(seq=4, segment=1, turns=(), complete=False),
+        Speakers(seq=5, segment=1, turns=(), complete=True),
+        SpeakerNamed(seq=6, speaker=1, name="Anna"),
+        Error(seq=7, code="engine", message="", segment=2),
+        Answer(
+            seq=8, id="1", text="", finish="stop", source="", mode="", start=0, end=0
+        ),
+        progress(9),
+        noticed(10, complete=False),
+        noticed(11, complete=True),
+        progress(12),
+    ]
+    log = log_of(*told, *later(13), max_bytes=10_000)
+    kept = [event.seq for event in log.lasting_after(0)]
+    assert kept == [3, 5, 6, 7, 8, 11, *range(13, 13 + MOST_EVENTS)]
+    assert [event.seq for event in log.lasting_after(6)] == kept[3:]
+    with pytest.raises(ForgottenError):
+        log.after(11)  # the last progress is gone, which some readers have to have
+    assert len(log.after(12)) == MOST_EVENTS
+
+
+def test_what_is_for_good_is_forgotten_where_it_is_more_than_its_bound():
+    most = size_of(final(1), final(2))
+    finals = [final(seq) for seq in range(1, 4)]
+    log = log_of(*finals, *later(4), max_bytes=most)
+    with pytest.raises(ForgottenError):
+        log.lasting_after(0)
+    assert [event.seq for event in log.lasting_after(1)][:2] == [2, 3]
+    whole = log_of(*finals[:2], *later(3), max_bytes=most)
+    assert len(whole.lasting_after(0)) == 2 + MOST_EVENTS
+
+
+def test_after_thousands_of_segments_every_final_is_still_there():
+    words = [*range(20, 3_020)]
+    session = open_session(Start(partials=False))
+    desk, log = Desk(session), EventLog(0, max_bytes=LimitsConfig().max_texts_bytes)
+
+    def follow():
+        desk.run()
+        for event in session.events():
+            log.append(event)
+
+    for word in words:
+        session.push(speak(word, 0, 0, 0, samples=960))
+        follow()
+    session.end()
+    follow()
+    finals = [event for event in log.lasting_after(0) if isinstance(event, Final)]
+    assert [final.segment for final in finals] == [*range(1, 3_001)]
+    assert [final.text for final in finals] == [str(word) for word in words]
+    assert len(log.lasting_after(0)) < len(words) + MOST_EVENTS
 
 
 def test_a_log_may_begin_after_events_of_another_process():

@@ -2,10 +2,15 @@
 
 import pytest
 
+from clients.client import connect
+from clients.conversation import UNPACED_HELD_S
+from clients.paced import unpaced
 from stream.config import AuthConfig
 from stream.events import Final, Partial, Resume
+from stream.resume import MOST_EVENTS
 from tests.fakes.engine import speak
-from tests.fakes.server import TALK, client_of, finals, running
+from tests.fakes.server import TALK, client_of, finals, pieces, running
+from tests.trust_setup import say
 
 TASKS = ("transcribe", "translate:en")
 
@@ -65,6 +70,46 @@ async def test_a_client_that_lost_the_end_gets_it_again():
             replayed, code = await client.rest()
             assert finals(replayed) == finals(events)
             assert (replayed[-1], code) == (events[-1], 1000)
+
+
+MANY = [*range(20, 420)]
+"""Words, each of which is a segment: more than a log of all events holds."""
+
+
+async def say_each(server, words):
+    """Let each word be a segment; return the session's name, and the finals."""
+    audio = b"".join(speak(word, 0, 0, 0, samples=960) for word in words)
+    url = f"ws://127.0.0.1:{server.port}"
+    async with (
+        connect(url, partials=False, max_held_s=UNPACED_HELD_S) as client,
+        say(client, unpaced(pieces(audio, 32_000))),
+    ):
+        events = [event async for event in client]
+    return events[0].session, [event for event in events if isinstance(event, Final)]
+
+
+async def test_a_client_that_comes_back_to_the_beginning_gets_every_final():
+    async with running(max_wait_s=60.0) as server:
+        session, told = await say_each(server, MANY)
+        assert [final.text for final in told] == [str(word) for word in MANY]
+        assert told[0].seq < told[-1].seq - MOST_EVENTS
+        resume = Resume(session=session, seq=0, settled=0, segment=0)
+        async with client_of(server) as client:
+            again = await client.start(partials=False, resume=resume)
+            assert (again.resumed, again.seq) == (True, 0)
+            events, code = await client.rest()
+            assert [event for event in events if isinstance(event, Final)] == told
+            assert code == 1000
+
+
+async def test_beyond_its_bound_a_session_is_not_resumed_from_its_beginning():
+    async with running(max_wait_s=60.0, max_texts_bytes=5_000) as server:
+        session, told = await say_each(server, MANY)
+        for seq, is_resumed in ((told[-50].seq, True), (0, False)):
+            resume = Resume(session=session, seq=seq, settled=0, segment=0)
+            async with client_of(server) as client:
+                again = await client.start(partials=False, resume=resume)
+                assert again.resumed is is_resumed
 
 
 async def test_a_client_that_has_seen_the_end_is_closed_again():
