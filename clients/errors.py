@@ -46,20 +46,42 @@ class UnreachableError(ClientError):
 class RefusedError(ClientError):
     """Raised when the server answers the handshake with an HTTP error."""
 
-    def __init__(self, url: str, status: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        status: int,
+        *,
+        reason: str | None = None,
+        retry_s: int | None = None,
+    ) -> None:
+        """Note who refused.
+
+        Args:
+            url: The server's.
+            status: Of HTTP.
+            reason: What the server itself says; None if it says nothing.
+            retry_s: After how many seconds it wants to be asked again.
+        """
         self.url, self.status = url, status
+        self.reason, self.retry_s = reason, retry_s
 
     def __str__(self) -> str:
-        meaning = _STATUS.get(self.status, "it expects something else at this address")
-        return f"{self.url} refused the connection (HTTP {self.status}): {meaning}"
+        meaning = self.reason or _STATUS.get(
+            self.status, "it expects something else at this address"
+        )
+        later = "" if self.retry_s is None else f"; try again in {self.retry_s} s"
+        return (
+            f"{self.url} refused the connection (HTTP {self.status}): {meaning}{later}"
+        )
 
 
 _STATUS = {
     401: "it wants another token",
     403: "it lets this origin not in, or has no stream at this path (/v1/stream has)",
     404: "there is no such path; the native protocol is at /v1/stream",
-    503: "it is full or not ready; try again later",
+    503: "it is full or not ready",
 }
+"""What is meant where a server does not say it, a proxy before it for instance."""
 
 
 class ServerError(ClientError):

@@ -5,6 +5,8 @@ Knows one socket, not how to replace it.  `websockets` is imported only here.
 
 import asyncio
 import ipaddress
+import json
+import re
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,7 @@ from websockets.exceptions import (
     InvalidStatus,
     InvalidURI,
 )
+from websockets.http11 import Response
 
 from clients.errors import (
     BrokenServerError,
@@ -33,6 +36,9 @@ NATIVE_PATH = "/v1/stream"
 OPEN_TIMEOUT_S = 10
 CLOSE_TIMEOUT_S = 2
 PING_S = 20  # both between pings and for an answer
+MAX_REASON = 200  # characters of a refusal's reason that are shown
+RETRY_AFTER = re.compile("[0-9]{1,5}")
+"""Seconds; the other form of this header, a date, no server of ours sends."""
 
 
 def native_url(url: str) -> str:
@@ -80,7 +86,7 @@ class Wire:
                 ping_timeout=PING_S,
             )
         except InvalidStatus as exc:
-            raise RefusedError(url, exc.response.status_code) from exc
+            raise _refusal(url, exc.response) from exc
         except (InvalidHandshake, InvalidURI, TimeoutError, OSError, EOFError) as exc:
             raise UnreachableError(url, _reason(exc)) from exc
         return cls(url, socket)
@@ -135,6 +141,29 @@ class Wire:
             with suppress(ConnectionClosed):
                 while True:
                     await self._socket.recv()
+
+
+def _refusal(url: str, response: Response) -> RefusedError:
+    """Return what a server, or a proxy before it, says in place of a handshake."""
+    after = response.headers.get("Retry-After", "")
+    return RefusedError(
+        url,
+        response.status_code,
+        reason=_told(bytes(response.body)),
+        retry_s=int(after) if RETRY_AFTER.fullmatch(after) else None,
+    )
+
+
+def _told(body: bytes) -> str | None:
+    """Return the message of a server's refusal; None if it is in no form of ours."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    message = told.get("message") if isinstance(told, dict) else None
+    if not isinstance(message, str) or not message.isprintable():
+        return None
+    return message[:MAX_REASON] or None
 
 
 def _is_loopback(url: str) -> bool:

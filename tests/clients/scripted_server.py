@@ -128,6 +128,7 @@ class ScriptedServer:
         drops: Sequence[Drop] = (),
         *,
         status: HTTPStatus | None = None,
+        body: str = "",
         statuses: Sequence[HTTPStatus | None] = (),
         greeting: ServerEvent | str | bytes | None = None,
         fails: bool = False,
@@ -135,7 +136,7 @@ class ScriptedServer:
         self._fails = fails
         self._drops = list(drops)
         self._statuses = list(statuses)
-        self._status = status
+        self._status, self._body = status, body
         self._greeting = greeting
         self._sessions: dict[str, ScriptedSession] = {}
         self._num_sessions = 0
@@ -181,7 +182,7 @@ class ScriptedServer:
         self.headers.append(request.headers)
         self.paths.append(request.path)
         status = self._statuses.pop(0) if self._statuses else self._status
-        return None if status is None else socket.respond(status, "")
+        return None if status is None else socket.respond(status, self._body)
 
     async def _serve(self, socket: ServerConnection) -> None:
         drop = self._drops.pop(0) if self._drops else Drop()

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 import random
 from http import HTTPStatus
@@ -191,6 +192,26 @@ async def test_a_refusal_at_first_is_an_error_at_once(status):
         with pytest.raises(RefusedError, match=f"HTTP {status.value}"):
             await run_session(server, b"")
         assert len(server.headers) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"message": "no room"}', "no room"),
+        (json.dumps({"message": "x" * 300}), "x" * 200),
+        ("<html>Bad gateway</html>", "it is full or not ready"),
+        ('{"message": "\\u001b[2J"}', "it is full or not ready"),
+        ('["no room"]', "it is full or not ready"),
+        ("[" * 100_000, "it is full or not ready"),
+        ("", "it is full or not ready"),
+    ],
+)
+async def test_a_refusal_is_told_in_the_servers_words_or_else_in_ours(body, told):
+    refused = HTTPStatus.SERVICE_UNAVAILABLE
+    async with ScriptedServer(status=refused, body=body) as server:
+        with pytest.raises(RefusedError) as caught:
+            await run_session(server, b"")
+    assert str(caught.value).endswith(f" (HTTP 503): {told}")
 
 
 async def test_nobody_at_the_address_is_an_error_at_once():

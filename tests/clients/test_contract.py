@@ -16,7 +16,7 @@ from clients.errors import RefusedError, ServerError
 from stream.config import AuthConfig
 from stream.events import Ended, Final, Partial, Progress, ServerEvent, Started
 from tests.clients.cutting_proxy import Cut, CuttingProxy
-from tests.fakes.engine import speak
+from tests.fakes.engine import ScriptedEngine, speak
 from tests.fakes.server import TALK, running
 
 PIECE_BYTES = 3200  # 0.1 s
@@ -100,9 +100,20 @@ async def test_a_wrong_token_is_refused_and_a_right_one_is_not():
         assert finals(await converse(url_of(server), TALK, token="right"))
 
 
-async def test_a_full_server_refuses():
+async def test_a_full_server_refuses_and_its_own_reason_is_told():
     async with running(max_sessions=1) as server, connect(url_of(server)):
-        with pytest.raises(RefusedError, match="HTTP 503"):
+        with pytest.raises(RefusedError) as caught:
+            await converse(url_of(server), TALK)
+    assert str(caught.value).endswith(
+        "(HTTP 503): all 1 places are taken; try again in 5 s"
+    )
+
+
+async def test_a_server_that_warms_up_says_so_to_who_comes():
+    engine = ScriptedEngine()
+    engine.free.clear()
+    async with running(engine=engine, warm=False) as server:
+        with pytest.raises(RefusedError, match="the model is still warming up; try"):
             await converse(url_of(server), TALK)
 
 

@@ -31,6 +31,11 @@ from clients.errors import (
             "ws://a refused the connection (HTTP 401): it wants another token",
         ),
         (
+            RefusedError("ws://a", 503, reason="all places are taken", retry_s=5),
+            "ws://a refused the connection (HTTP 503): "
+            "all places are taken; try again in 5 s",
+        ),
+        (
             RefusedError("ws://a", 418),
             "ws://a refused the connection (HTTP 418): "
             "it expects something else at this address",

@@ -269,7 +269,7 @@ async def test_a_token_that_is_wrong_is_told(source):
     auth = AuthConfig(tokens=("right",))
     async with running(auth=auth) as server:
         async with ears_of(server, source, token="wrong") as ears:
-            with pytest.raises(RefusedError, match="it wants another token"):
+            with pytest.raises(RefusedError, match="the token is not known here"):
                 await ears.listen(0.1, None, report)
         async with ears_of(server, source, token="right") as ears:
             assert texts((await ears.listen(0.3, None, report)).segments) == ["1 2"]
