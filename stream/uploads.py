@@ -15,6 +15,9 @@ READ_SAMPLES = 16_384
 """Of each channel, read at once: libsndfile 1.2 decodes the last samples of some Opus
 files differently when they are asked for in other amounts."""
 
+UNKNOWN_SAMPLES = 1 << 62
+"""From here on libsndfile means that it does not know."""
+
 
 class Upload:
     """A file of any format that libsndfile reads: WAV, FLAC, Ogg, MP3 and others.
@@ -37,6 +40,12 @@ class Upload:
         )
         self.container: str = self._file.format
         """libsndfile's name of the format of the file, as `WAV`."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it says it is, which may be wrong; 0 where it does not say."""
+        samples = self._file.frames
+        return samples / self.format.rate if samples < UNKNOWN_SAMPLES else 0.0
 
     def read(self) -> bytes:
         """Return the next samples as s16le, all channels; nothing at the end.

@@ -8,7 +8,14 @@ from itertools import takewhile
 import numpy as np
 import pytest
 
-from tests import trust, trust_crowd, trust_hour, trust_overload, trust_resume
+from tests import (
+    trust,
+    trust_bodies,
+    trust_crowd,
+    trust_hour,
+    trust_overload,
+    trust_resume,
+)
 from tests.fakes.engine import speak
 from tests.trust_setup import Holdings
 
@@ -144,3 +151,45 @@ def test_a_machine_that_holds_all_speakers_was_not_overloaded():
         trust_overload.run(short_setup(), seconds=1.0, counts=[1], cost=0.0)
     )
     assert outcome.problems == ["1 at once are not too many: nobody was refused"]
+
+
+def test_each_body_that_no_client_would_send_is_one_error_and_leaves_nothing():
+    sizes = trust_bodies.Sizes(
+        enormous_bytes=2_000_000,
+        long_s=60.0,
+        silence_s=180.0,
+        max_upload_bytes=100_000,
+        max_session_s=60.0,
+    )
+    outcome = asyncio.run(trust_bodies.run(sizes))
+    assert outcome.problems == []
+    told = {name: told for name, told, *_ in outcome.rows}
+    assert len(told) == 12
+    for route in trust_bodies.ROUTES:
+        assert told[f"{route}: an enormous file"].startswith("413 too_large")
+        assert told[f"{route}: two hours of sound"].startswith("413 too_large")
+        small = told[f"{route}: hours of silence in a small file"]
+        assert small.startswith("413 too_large: ")
+        assert " s" in small
+        other = told[f"{route}: another container"]
+        assert other.startswith("400 invalid_audio: the file is no audio")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "left_mb", "problem"),
+    [
+        (413, "too large", 3.0, None),
+        (200, "", 3.0, "200 is no error"),
+        (500, "a bug", 3.0, "500 is no error"),
+        (400, "", 3.0, "400 is no error"),
+        (413, "too large", 20.0, "memory grew by 20 MB"),
+    ],
+)
+def test_a_body_that_is_taken_or_leaves_much_behind_is_told(
+    status, message, left_mb, problem
+):
+    found = trust_bodies.Answered(status, "", message, 1.0, 100.0)
+    problems = trust_bodies.problems_of("it", found, left_mb)
+    assert [text.partition(" that")[0] for text in problems] == [f"it: {problem}"][
+        : bool(problem)
+    ]

@@ -5,6 +5,7 @@
     python -m tests.trust crowd             50 clients at once, of which 30 misbehave
     python -m tests.trust hour              an hour of audio in one session
     python -m tests.trust overload          1, 2, 4, 8 and 16 who speak at once
+    python -m tests.trust bodies            files over HTTP that no client would send
     … --engine mini [--manifest FILE]       with the model in place of words as numbers
 
 prints a table, and the same facts as JSON on the last line.
@@ -17,6 +18,9 @@ prints a table, and the same facts as JSON on the last line.
                 the file that was saved and from the server;
                 --speed S sends at S × real time, else as fast as it is heard
     overload    finals, partials and latencies; who comes when it is too much is refused
+    bodies      enormous, two hours, hours of silence in a small file, no audio: the one
+                error of each from each route, how soon, and the memory; always without
+                a model
 
     0  it is as promised
     1  it is not
@@ -46,7 +50,7 @@ from engine.data.manifest import read_manifest
 from stream.audio import SAMPLE_RATE, to_pcm
 from stream.segmenter import SegmenterConfig
 from stream.vad import WebRtcVoiceDetector
-from tests import trust_crowd, trust_hour, trust_overload, trust_resume
+from tests import trust_bodies, trust_crowd, trust_hour, trust_overload, trust_resume
 from tests.fakes.driver import SEGMENTER
 from tests.fakes.engine import AnySound, ScriptedEngine, speak
 from tests.trust_setup import Setup
@@ -75,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "overload": lambda: trust_overload.run(
             setup, seconds=seconds, counts=options.counts
         ),
+        "bodies": lambda: trust_bodies.run(trust_bodies.Sizes()),
     }
     outcome = asyncio.run(runs[options.what]())
     console = Console(width=100)
@@ -125,7 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("what", choices=["resume", "sessions", "crowd", "hour", "overload"])
+    what = ["resume", "sessions", "crowd", "hour", "overload", "bodies"]
+    add("what", choices=what)
     add("--engine", choices=["scripted", "mini"], default="scripted")
     add(
         "--manifest", type=Path, metavar="FILE", help="clips for mini (else the demo's)"

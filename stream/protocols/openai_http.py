@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from stream.audio import SAMPLE_RATE
 from stream.auth import authorize
-from stream.errors import InternalError, StreamError, quote
+from stream.errors import InternalError, LimitError, StreamError, quote
 from stream.events import Ended, Error, Final, ServerEvent, Speakers, Start
 from stream.hub import Hub
 from stream.live import Stream
@@ -120,8 +120,16 @@ class _Hearing:
         """Begin to hear.
 
         Raises:
+            LimitError: If the file says that it is longer than a session may be: a
+                small one can hold days of silence.
             StreamError: If the session cannot be had as it is wanted.
         """
+        most_s = self._hub.config.limits.max_session_s
+        if upload.seconds > most_s:
+            problem = (
+                f"a file of {upload.seconds:.0f} s; at most {most_s:g} s are heard"
+            )
+            raise LimitError(problem)
         start = Start(
             rate=upload.format.rate,
             encoding=upload.format.encoding,

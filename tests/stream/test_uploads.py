@@ -40,6 +40,16 @@ def test_floats_beyond_full_scale_are_clipped():
     assert heard == pytest.approx([0.5, 1.0, -1.0], abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS")],
+)
+def test_a_file_says_how_long_it_is(container, subtype):
+    samples = np.zeros(48_000, np.int16)
+    upload = Upload(file_of(samples, format=container, subtype=subtype))
+    assert upload.seconds == pytest.approx(3.0, abs=0.05)
+
+
 @pytest.mark.parametrize("data", [b"", b"no audio", b"RIFF", bytes(1000)])
 def test_what_is_no_audio_is_refused_in_words(data):
     with pytest.raises(AudioFormatError, match="no audio that can be read"):

@@ -291,6 +291,28 @@ async def test_a_file_is_translated():
         assert (answer.json()["task"], answer.json()["text"]) == ("translate", "1 2 3")
 
 
+# The SDK calls it deprecated: OpenAI's newer models do not translate.
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
+async def test_the_sdk_gets_a_translation(tmp_path):
+    async with served(tmp_path) as client, asyncio.timeout(DEADLINE_S):
+        create = client.audio.translations.create
+        assert (await create(file=wav(TALK), model="x")).text == "1 2 3"
+        told = await create(file=wav(TALK), model="x", response_format="verbose_json")
+        assert (told.text, told.language) == ("1 2 3", "en")
+        assert [segment.text for segment in told.segments] == ["1 2", "3"]
+        with pytest.raises(openai.BadRequestError, match="response_format is 'pdf'"):
+            await create(file=wav(TALK), model="x", response_format="pdf")
+
+
+async def test_a_file_that_says_it_is_too_long_is_refused_before_it_is_heard():
+    async with running(max_session_s=2.0) as server:
+        answer = await post(server, files={"file": wav(speak(1, 0, samples=32_000))})
+        assert answer.status_code == 413
+        message = answer.json()["error"]["message"]
+        assert message == "a file of 4 s; at most 2 s are heard"
+        assert server.engine.num_pushes == 0
+
+
 async def test_a_server_that_stops_tells_a_client_whose_file_it_is_hearing():
     async with running(max_backlog_s=0.5) as server:
         server.engine.free.clear()
