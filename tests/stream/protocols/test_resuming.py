@@ -201,4 +201,4 @@ async def test_a_session_whose_client_does_not_come_back_is_freed():
         async with client_of(server) as client:
             assert (await client.start(resume=resume)).resumed is False
             await client.finish(speak(1))
-        assert server.engine.num_open == 0
+        await server.until(lambda: not server.engine.num_open)
