@@ -14,12 +14,12 @@ once is done one after the other.  What a client does, `clients.conversation` kn
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from clients.answers import PendingAnswer
+from clients.arrivals import ArrivalQueue
 from clients.conversation import Client
 from clients.errors import ClientError
 from clients.latency import Arrival
@@ -82,10 +82,7 @@ class BlockingClient:
         self._lives = threading.Event()
         self._loop: asyncio.AbstractEventLoop
         self._left: asyncio.Event
-        self._changed = asyncio.Condition()  # guards what follows, in the loop
-        self._arrivals: deque[Arrival] = deque()
-        self._is_over = False
-        self._failure: ClientError | None = None
+        self._arrivals = ArrivalQueue(MAX_WAITING)
         self._reader: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
@@ -133,7 +130,7 @@ class BlockingClient:
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield each event once, with its latency; end after `ended`."""
-        while (arrival := self.wait(self._next())) is not None:
+        while (arrival := self.wait(self._arrivals.next())) is not None:
             yield arrival
 
     def wait(self, doing: Coroutine[Any, Any, T]) -> T:
@@ -158,29 +155,13 @@ class BlockingClient:
 
     async def _read(self) -> None:
         """Take every event as it comes."""
+        failure = None
         try:
             async for arrival in self._client.arrivals():
-                async with self._changed:
-                    await self._changed.wait_for(
-                        lambda: len(self._arrivals) < MAX_WAITING
-                    )
-                    self._arrivals.append(arrival)
-                    self._changed.notify_all()
+                await self._arrivals.put(arrival)
         except ClientError as exc:
-            self._failure = exc
-        async with self._changed:
-            self._is_over = True
-            self._changed.notify_all()
-
-    async def _next(self) -> Arrival | None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._arrivals or self._is_over)
-            if self._arrivals:
-                self._changed.notify_all()
-                return self._arrivals.popleft()
-        if self._failure is not None:
-            raise self._failure
-        return None
+            failure = exc
+        await self._arrivals.end(failure)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._left.set)

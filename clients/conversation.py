@@ -7,7 +7,6 @@ and `clients.questions`', and what became of a question `clients.answers`'.
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from clients.answers import PendingAnswer
+from clients.arrivals import ArrivalQueue
 from clients.errors import (
     BrokenServerError,
     ClientError,
@@ -97,7 +97,7 @@ class Client:
         self._answers: dict[str, PendingAnswer] = {}
         self._num_asked = 0
         self._times = SendTimes(rate=request.rate)
-        self._arrivals: deque[Arrival] = deque()
+        self._arrivals = ArrivalQueue(MAX_ARRIVALS)
         self._changed = asyncio.Condition()  # guards all that follows, and the above
         self._is_ending = False
         self._is_over = False
@@ -223,18 +223,8 @@ class Client:
 
     async def arrivals(self) -> AsyncIterator[Arrival]:
         """Yield each event once, with its latency; end after `ended`."""
-        while (arrival := await self._next()) is not None:
+        while (arrival := await self._arrivals.next()) is not None:
             yield arrival
-
-    async def _next(self) -> Arrival | None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._arrivals or self._is_over)
-            if self._arrivals:
-                self._changed.notify_all()
-                return self._arrivals.popleft()
-            if self._failure is not None:
-                raise self._failure
-            return None
 
     async def _wait_for_room(self, num_samples: int) -> None:
         assert not self._is_ending, "audio after the end"
@@ -256,6 +246,7 @@ class Client:
             async with self._changed:
                 self._is_over = True
                 self._changed.notify_all()
+            await self._arrivals.end(self._failure)
             left = DroppedError(self._url, "the session was left")
             for answer in self._answers.values():
                 await answer.fail(self._failure or left)
@@ -312,12 +303,12 @@ class Client:
                 raise BrokenServerError("a second `started`")
             raise_if_fatal(event)
             latency_s = self._times.latency_s(event, now_s)
-            self._settle(event)
+            await self._settle(event)
             if self._receipts.is_new(event):
                 await self._follow(event)
                 if self._retry is not None:
                     self._retry.reset()
-                await self._put(Arrival(event, latency_s))
+                await self._arrivals.put(Arrival(event, latency_s))
             if isinstance(event, Ended):
                 if not self._is_ending:
                     raise BrokenServerError("`ended`, though audio may follow")
@@ -332,16 +323,12 @@ class Client:
             case Answer(id=name) | Error(question=str(name)) if name in self._answers:
                 await self._answers.pop(name).follow(event)
 
-    def _settle(self, event: ServerEvent) -> None:
+    async def _settle(self, event: ServerEvent) -> None:
         if (settled := settled_by(event)) is not None:
-            self._replay.release(settled)
-            self._times.forget(self._replay.settled)
-
-    async def _put(self, arrival: Arrival) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._arrivals) < MAX_ARRIVALS)
-            self._arrivals.append(arrival)
-            self._changed.notify_all()
+            async with self._changed:
+                self._replay.release(settled)
+                self._times.forget(self._replay.settled)
+                self._changed.notify_all()  # there is room again
 
     async def _open(self, resume: Resume | None) -> Wire:
         """Return a connection on which the session has begun, or goes on."""
@@ -374,7 +361,7 @@ class Client:
         for name in self._questions.begin(event):
             reason = "the server that was to answer has gone; ask again"
             await self._answers.pop(name).fail(QuestionError(name, "lost", reason))
-        await self._put(Arrival(event, None))
+        await self._arrivals.put(Arrival(event, None))
 
     async def _reconnect(self, failure: ClientError) -> Wire:
         """Return a new connection for the session.

@@ -100,18 +100,8 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"{KEYS if keys else ''}{EXIT_STATUS}"
     server = parser.add_argument_group("server")
-    server.add_argument(
-        "--url",
-        type=checked(native_url),
-        default=DEFAULT_URL,
-        metavar="ws://HOST:PORT",
-        help="where the server is (default: %(default)s)",
-    )
-    server.add_argument(
-        "--token-env",
-        metavar="VAR",
-        help="the environment variable that holds the token, if the server wants one",
-    )
+    add_url(server)
+    add_token(server)
     asked = parser.add_argument_group("what is asked")
     asked.add_argument(
         "--task",
@@ -195,6 +185,40 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     )
 
 
+def add_url(group: argparse._ActionsContainer) -> None:
+    """Add the option that says where the server is."""
+    group.add_argument(
+        "--url",
+        type=checked(native_url),
+        default=DEFAULT_URL,
+        metavar="ws://HOST:PORT",
+        help="where the server is (default: %(default)s)",
+    )
+
+
+def add_token(group: argparse._ActionsContainer) -> None:
+    """Add the option that says where the server's token is."""
+    group.add_argument(
+        "--token-env",
+        metavar="VAR",
+        help="the environment variable that holds the token, if the server wants one",
+    )
+
+
+def read_secret(
+    parser: argparse.ArgumentParser, flag: str, variable: str | None
+) -> str | None:
+    """Return what a variable holds that a flag names; None if it names none.
+
+    One that is not set ends the program with code 2.
+    """
+    if variable is None:
+        return None
+    if not (value := os.environ.get(variable)):
+        parser.error(f"{flag}: {variable} is not set")
+    return value
+
+
 def add_speakers(group: argparse._ArgumentGroup) -> None:
     """Add the options that say whether speakers are told, and how many."""
     group.add_argument(
@@ -221,11 +245,6 @@ def read_options(
         parser.error("--ask: a question is empty")
     if arguments.every is not None and not arguments.ask:
         parser.error("--every: there is nothing to --ask")
-    token = None
-    if arguments.token_env is not None:
-        token = os.environ.get(arguments.token_env)
-        if not token:
-            parser.error(f"--token-env: {arguments.token_env} is not set")
     return Options(
         url=arguments.url,
         tasks=_tasks(arguments),
@@ -238,7 +257,7 @@ def read_options(
         every_s=arguments.every,
         opening_phrase=arguments.opening_phrase,
         speakers=arguments.max_speakers if arguments.speakers else 0,
-        token=token,
+        token=read_secret(parser, "--token-env", arguments.token_env),
         json=arguments.json,
         save=arguments.save,
         verbose=arguments.verbose,

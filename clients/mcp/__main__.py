@@ -25,8 +25,7 @@ from clients.child import SERVE, running_server
 from clients.errors import AudioSourceError, ClientError
 from clients.mcp.ears import Ears
 from clients.mcp.inputs import DeviceInput, FileInput, Input
-from clients.options import DEFAULT_URL, add_speakers, checked
-from clients.wire import native_url
+from clients.options import add_speakers, add_token, add_url, checked, read_secret
 
 PROGRAM = "salmonn-mcp"
 LOOPBACK = "127.0.0.1"
@@ -169,23 +168,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     server = parser.add_argument_group("server")
     where = server.add_mutually_exclusive_group()
-    where.add_argument(
-        "--url",
-        type=checked(native_url),
-        default=DEFAULT_URL,
-        metavar="ws://HOST:PORT",
-        help="where a server runs (default: %(default)s)",
-    )
+    add_url(where)
     where.add_argument(
         "--serve",
         action="store_true",
         help="start a server, and stop it at the end; what follows -- is passed to it",
     )
-    server.add_argument(
-        "--token-env",
-        metavar="VAR",
-        help="the environment variable that holds the token, if the server wants one",
-    )
+    add_token(server)
     server.add_argument(
         "arguments", nargs="*", metavar="ARGUMENT", help="of salmonn-serve, after --"
     )
@@ -238,10 +227,10 @@ def read_options(
     """Return the options; wrong usage ends the program with code 2."""
     if arguments.arguments and not arguments.serve:
         parser.error("arguments of a server, but no --serve")
-    token = _secret(parser, "--token-env", arguments.token_env)
+    token = read_secret(parser, "--token-env", arguments.token_env)
     if arguments.serve and token is not None:
         parser.error("--token-env: a server of its own has a token of its own")
-    http_token = _secret(parser, "--http-token-env", arguments.http_token_env)
+    http_token = read_secret(parser, "--http-token-env", arguments.http_token_env)
     http = None
     if arguments.http is not None:
         http = Http(host=arguments.host, port=arguments.http, token=http_token)
@@ -266,16 +255,6 @@ def read_options(
         speakers=arguments.max_speakers if arguments.speakers else 0,
         http=http,
     )
-
-
-def _secret(
-    parser: argparse.ArgumentParser, flag: str, variable: str | None
-) -> str | None:
-    if variable is None:
-        return None
-    if not (value := os.environ.get(variable)):
-        parser.error(f"{flag}: {variable} is not set")
-    return value
 
 
 def _port(text: str) -> int:

@@ -38,6 +38,7 @@ from engine.errors import EngineError
 from engine.evaluation import asking, report, table
 from engine.evaluation.answerers import Answerer
 from engine.evaluation.asking import HEADS, SALMONN, WHISPER, Choice, answerers
+from engine.evaluation.clip_options import add_clips
 from engine.evaluation.questions import Question
 from engine.evaluation.scores import WordErrors, word_errors
 from engine.evaluation.table import Begin, Table
@@ -246,13 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="salmonn-eval", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add(
-        "--manifest",
-        type=Path,
-        action="append",
-        required=True,
-        help="clips, one JSON object a line; repeatable",
-    )
+    add_clips(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--task", choices=["asr"], default="asr", help="what is scored")
     what.add_argument("--ask", metavar="QUESTION", help="ask this of every clip")
@@ -271,7 +266,6 @@ def _parser() -> argparse.ArgumentParser:
         help="default: whisper; salmonn for --ask and with --ckpt",
     )
     add("--mode", choices=list(MODES), help="default: both; offline for --ask")
-    add("--set", action="append", default=[], help="only clips of this set; repeatable")
     add("--split", choices=["train", "dev", "test"], help="only clips of this split")
     add(
         "--limit",

@@ -33,6 +33,7 @@ from engine.errors import EngineError
 from engine.evaluation import classes, facts
 from engine.evaluation.asked import kind_of
 from engine.evaluation.bootstrap import interval
+from engine.evaluation.clip_options import add_clips
 from engine.evaluation.facts import Facts
 from engine.evaluation.metrics import pairs, share
 from engine.geometry import ENCODER_RATE
@@ -326,14 +327,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add(
-        "--manifest",
-        type=Path,
-        action="append",
-        required=True,
-        help="clips of both splits, one JSON object a line; repeatable",
-    )
-    add("--set", action="append", default=[], help="only clips of this set; repeatable")
+    add_clips(parser, needed="clips of both splits")
     add("--row", action="append", default=[], help="only this row; repeatable")
     add("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     add("--threads", type=int, default=1, help="of torch (default: %(default)s)")
