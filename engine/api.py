@@ -12,7 +12,6 @@ All positions are samples at `SAMPLE_RATE`, counted from the start of the uttera
     while reply.finish is None:
         engine.generate([reply])             # a token more for each reply, in one pass
     reply.close()
-    utterance.weigh(["Do you hear a dog?"])  # how likely a yes is, without any reply
     utterance.close()
     speakers = engine.open_speakers(8)       # once a session, if they are to be told
     speakers.push(1, samples)                # the same segments
@@ -167,6 +166,16 @@ class SpeakerNews:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoundClass:
+    """A sound that a model was taught to tell, as `dog bark`, and what asks for it."""
+
+    label: str
+    caption: str
+    """As `dog barking`; of `music: …`, one is heard at a time, and so of others."""
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """What an engine can do."""
 
@@ -176,7 +185,9 @@ class EngineInfo:
     prompted_tasks: tuple[str, ...] = ()
     """Those that are answered by `Utterance.ask`."""
     answers_questions: bool = False
-    """Whether `Utterance.ask` takes free text, too."""
+    """Whether `Utterance.ask` takes free text, too, and `weigh` any."""
+    sounds: tuple[SoundClass, ...] = ()
+    """Those that `Utterance.weigh` tells; none where no weights say they know any."""
     languages: tuple[str, ...]
     max_speakers: int = 0
     """The most voices of a session that are told apart; 0 if none are."""
@@ -227,15 +238,13 @@ class Utterance(Protocol):
     def weigh(self, questions: Sequence[str]) -> list[float]:
         """Return how likely each question is answered yes, as far as was heard.
 
-        All are asked at once, on what was computed of the audio; none leaves a trace,
-        and none changes what another weighs.
+        All are asked at once, on what was computed of the audio, and leave no trace.
 
         Returns:
             Log-odds of a yes against a no as the next word, in nats: 0 is undecided.
 
         Raises:
             UnsupportedError: If the model answers no questions.
-            EngineError: If it has no room for one.
         """
 
     def close(self) -> None:
@@ -374,11 +383,7 @@ def silero_weights(config: EngineConfig) -> Path:
 
 
 def hearing_question(text: str) -> str:
-    """Return the question whether something is heard, as `Utterance.weigh` takes it.
-
-    A text that is a question stays what it is; one in the words that weights were
-    taught is `Do you hear …?`.
-    """
+    """Return whether something is heard, as a question; a question stays one."""
     text = text.strip()
     return text if text.endswith(("?", "？")) else f"Do you hear {text}?"
 

@@ -14,6 +14,7 @@ from typing import Any
 from engine import checkpoint
 from engine.errors import UnsupportedError, WeightsError
 from engine.skills import Skills
+from engine.sounds import SOUNDS
 
 
 def convert(source: Path, target: Path, told: Mapping[str, Any]) -> str:
@@ -50,6 +51,9 @@ def convert(source: Path, target: Path, told: Mapping[str, Any]) -> str:
 
 
 def _told(known: Skills, told: Mapping[str, Any]) -> Skills:
+    for label in told.get("sounds", ()):
+        if label not in SOUNDS:
+            raise WeightsError(f"no sound {label!r}; there are {', '.join(SOUNDS)}")
     try:
         return replace(known, **told)
     except (UnsupportedError, ValueError) as exc:

@@ -44,6 +44,7 @@ from engine.heads import load_head
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
 from engine.listening import Head, LiveReply, Transcript
 from engine.skills import basis_of
+from engine.sounds import classes_of
 from engine.speaker_turns import LocalSpeakers
 from engine.transcriber import Transcriber
 from engine.voices import VoiceEncoder, load_voices
@@ -101,6 +102,7 @@ class LocalEngine:
             tasks=TASKS,
             prompted_tasks=head.skills.names if head else (),
             answers_questions=head is not None and head.skills.questions,
+            sounds=classes_of(head.skills.sounds) if head and head.weigher else (),
             languages=tuple(whisper.vocabulary.languages),
             max_speakers=MAX_SPEAKERS if voices else 0,
             max_samples=MAX_SAMPLES,

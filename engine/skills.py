@@ -60,6 +60,9 @@ class Skills:
     The same model reads the text in place of the audio.  Which way is better was
     measured for the weights.
     """
+    sounds: tuple[str, ...] = ()
+    """Labels of the sounds that it was taught to say yes or no to, when asked whether
+    it hears them (`engine.sounds`)."""
     languages: tuple[str, ...] | None = None
     """Codes of the spoken languages that it was taught; None is all that it names."""
     transcribes: tuple[str, ...] = ()
@@ -111,6 +114,7 @@ class Skills:
             **both,
             questions=self.questions or other.questions,
             from_transcript=tuple(task for task in trained if task not in heard),
+            sounds=tuple(dict.fromkeys((*self.sounds, *other.sounds))),
             languages=tuple(sorted({*chain(*known)})) if known else None,
             transcribes=tuple(dict.fromkeys((*self.transcribes, *other.transcribes))),
         )
@@ -118,13 +122,14 @@ class Skills:
     @property
     def description(self) -> str:
         """What can be asked, in a few words."""
-        named = [
+        told = [
             f"{task} (of the transcript)" if task in self.from_transcript else task
             for task in self.names
         ]
-        asked = [*named, *(["free questions"] if self.questions else [])]
+        asked = [*told, *(["free questions"] if self.questions else [])]
         spoken = f"; speech in {', '.join(self.languages)}" if self.languages else ""
-        return (", ".join(asked) or "nothing") + spoken
+        named = f"; sounds by name: {', '.join(self.sounds)}" if self.sounds else ""
+        return (", ".join(asked) or "nothing") + spoken + named
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -126,6 +126,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         "tasks": arguments.task,
         "languages": arguments.speech,
         "from_transcript": arguments.from_transcript,
+        "sounds": arguments.sound,
     }
     told: dict[str, Any] = {name: tuple(said[name]) for name in said if said[name]}
     if arguments.questions is not None:
@@ -217,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
         ("task", "NAME"),
         ("from-transcript", "NAME"),
         ("speech", "LANG"),
+        ("sound", "LABEL"),
     ):
         told.add_argument(f"--{flag}", action="append", metavar=what, help=_TOLD[flag])
     told.add_argument(
@@ -234,6 +236,7 @@ _TOLD = {
     "task": "a task, as describe or translate:zh; repeatable",
     "from-transcript": "… that it answers better from the transcript; repeatable",
     "speech": "code of a spoken language (default: all); repeatable",
+    "sound": "a sound that it says yes or no to, as 'dog bark'; repeatable",
 }
 
 

@@ -98,7 +98,7 @@ class WeighPassage:
     """s16le samples at 16 kHz."""
     questions: tuple[str, ...]
     keys: tuple[int, ...]
-    """What the session knows each question by."""
+    """What the session knows the last of them by, those of watches."""
 
 
 SegmentJob = OpenUtterance | HearAudio | TryFinal | MakeFinal

@@ -55,6 +55,11 @@ class OnsetTracker:
         """Where the passage ended in which it was heard first."""
         self._is_told = False
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is heard now, told or not."""
+        return self._span is not None
+
     def push(self, start: int, end: int, score: float) -> Span | None:
         """Take the score of the next passage; return what has begun, or is over.
 

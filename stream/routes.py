@@ -75,6 +75,10 @@ def build_app(hub: Hub) -> Starlette:
                 "prompted_tasks": info.prompted_tasks,
                 "answers_questions": info.answers_questions,
                 "max_speakers": info.max_speakers,
+                "max_watches": hub.config.watches.max_per_session
+                if info.answers_questions
+                else 0,
+                "sounds": [sound.caption for sound in info.sounds],
                 "languages": info.languages,
                 "sessions": len(hub.streams),
                 "version": version("salmonn-live"),

@@ -144,12 +144,12 @@ class Session:
         self._teller = SpeakerTeller(with_text=TRANSCRIBE in self._wishes.tasks)
         self.watches = Watches(
             watches,
+            sounds=info.sounds if request.sounds else (),
             check=check_prompt,
             offset=self._offset,
             say=self._say,
             want=self._add,
         )
-        """What it listens for all the time, to be added to and taken from."""
         self.watches.set(request.watches)
 
     @property

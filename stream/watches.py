@@ -2,8 +2,8 @@
 
     audio ─▶ the last seconds, each hop ─▶ WeighPassage ─ engine ─▶ Weighed
                                                                       │ scores
-    watches ───────────────────────────────────────▶ onsets ◀─────────┘
-                                                       └─▶ Noticed
+    watches, sounds ───────────────────────────────▶ onsets ◀─────────┘
+                                                       └─▶ Noticed, Sound
 
 No I/O.  Speech or not does not matter here.  A passage that the engine had no time for
 is left out, and whoever listens hears of the next one (stream/passages.py).
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.api import Prompt, hearing_question
+from engine.api import Prompt, SoundClass, hearing_question
 from engine.errors import EngineError
 from stream.audio import SAMPLE_RATE, Frame
 from stream.config import WatchesConfig
@@ -32,9 +32,12 @@ from stream.onsets import OnsetRules, OnsetTracker, Span
 from stream.questions import MAX_ID, CheckPrompt
 from stream.recent import RecentAudio
 from stream.sound_events import Noticed, Watch
+from stream.sounds import SoundTeller
 
 MAX_WATCH: Final = 160
 """Characters of what is listened for: each is read again with every passage."""
+SOUNDS: Final = "sounds"
+"""What an error names where sounds are not told."""
 MAX_PAUSE_S: Final = 3_600.0
 """Of `min_s` and `cooldown_s`."""
 
@@ -53,6 +56,7 @@ class Watches:
         self,
         config: WatchesConfig,
         *,
+        sounds: Sequence[SoundClass] = (),
         check: CheckPrompt,
         offset: int,
         say: Callable[[ServerEvent], None],
@@ -62,6 +66,7 @@ class Watches:
 
         Args:
             config: How often, and when something counts as heard.
+            sounds: Those that are told by their names.
             check: Refuses prompts that the engine does not answer.
             offset: Position in the stream of the first frame's first sample.
             say: Takes an event, for the client.
@@ -69,6 +74,7 @@ class Watches:
         """
         self._config, self._check, self._offset = config, check, offset
         self._say, self._want = say, want
+        self._sounds = SoundTeller(sounds, rules_of(config))
         self._kept: dict[int, _Kept] = {}
         """By keys that are given once."""
         self._keys = itertools.count(1)
@@ -131,7 +137,7 @@ class Watches:
         """Take the next frame, voiced or not."""
         self._heard = frame.end
         self._recent.push(frame)
-        if not self._kept:
+        if not self._listens:
             self._weighed = frame.end
         elif self._heard - self._weighed >= self._hop:
             self._weigh()
@@ -139,7 +145,7 @@ class Watches:
     def end(self) -> None:
         """Hear no more; what was not weighed yet is."""
         self._has_ended = True
-        if self._kept and self._heard > self._weighed:
+        if self._listens and self._heard > self._weighed:
             self._weigh()
         self._finish()
 
@@ -154,6 +160,10 @@ class Watches:
                 self._fail(result)
         self._finish()
 
+    @property
+    def _listens(self) -> bool:
+        return bool(self._kept or self._sounds.questions)
+
     def _weigh(self) -> None:
         """Have the last seconds weighed."""
         start, pcm = self._recent.last(self._config.window_s)
@@ -164,16 +174,21 @@ class Watches:
                 passage=self._wanted,
                 start=self._offset + start,
                 pcm=pcm,
-                questions=tuple(one.question for one in self._kept.values()),
+                questions=self._sounds.questions
+                + tuple(one.question for one in self._kept.values()),
                 keys=tuple(self._kept),
             )
         )
 
     def _follow(self, wish: WeighPassage, odds: Sequence[float]) -> None:
         end = wish.start + len(wish.pcm) // 2
-        for key, one in zip(wish.keys, odds, strict=True):
+        scores = [chance(one) for one in odds]
+        named = len(self._sounds.questions)
+        for sound in self._sounds.push(wish.start, end, scores[:named]):
+            self._say(sound)
+        for key, score in zip(wish.keys, scores[named:], strict=True):
             if kept := self._kept.get(key):
-                span = kept.onsets.push(wish.start, end, chance(one))
+                span = kept.onsets.push(wish.start, end, score)
                 self._tell(kept.watch, span, wish.pcm)
 
     def _fail(self, failed: WeighingFailed) -> None:
@@ -182,12 +197,16 @@ class Watches:
             return
         self._is_failing = True
         code, message = failed.code, failed.message
+        if self._sounds.questions:
+            self._say(Error(seq=0, code=code, message=message, task=SOUNDS))
         for kept in self._kept.values():
             self._say(Error(seq=0, code=code, message=message, watch=kept.watch.id))
 
     def _finish(self) -> None:
         """Once all is heard and weighed, end what goes on."""
         if self._has_ended and not self.num_open:
+            for sound in self._sounds.flush():
+                self._say(sound)
             for kept in self._kept.values():
                 self._tell(kept.watch, kept.onsets.flush(), b"")
 

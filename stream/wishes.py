@@ -72,6 +72,11 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
             "this server tells no speakers apart: it lacks the part voices, "
             "or engine.speakers is off"
         )
+    if request.sounds and not info.sounds:
+        raise UnsupportedRequestError(
+            f"{info.model} tells no sounds by name: no weights here say that they were "
+            "taught any"
+        )
     if not 0 <= request.speakers <= info.max_speakers:
         raise ProtocolError(
             f"start: speakers is {request.speakers}; "

@@ -12,7 +12,9 @@ from typing import Final
 from engine import tasks
 from engine.data.examples import ASR, Example
 from engine.skills import Skills
+from engine.sounds import SOUNDS
 from engine.tasks import SLOT, TEST_PROMPTS
+from engine.training.free_questions import QUESTIONS
 from engine.wordings import WORDINGS
 
 _SPOKEN: Final = {group: code for code, group in ASR.items()}
@@ -20,14 +22,14 @@ _SPOKEN: Final = {group: code for code, group in ASR.items()}
 
 
 def taught(examples: Iterable[Example]) -> Skills:
-    """Return what examples teach.
+    """Return what examples teach; a sound is taught where a yes says that it is heard.
 
     A task whose examples are all about texts is answered from the transcript.
     Languages are those in which something is transcribed or translated; None if no
     example says.
     """
     heard, read, languages = dict[str, None](), dict[str, None](), set[str]()
-    questions = False
+    questions, sounds = False, set[str]()
     for example in examples:
         name = _name(example)
         if not example.files:
@@ -35,6 +37,8 @@ def taught(examples: Iterable[Example]) -> Skills:
             continue
         is_free = name is None and _asks_freely(example.task)
         questions |= is_free
+        if is_free and example.text.startswith("Yes"):
+            sounds |= _sounds(example.question)
         if is_free and example.task in TEST_PROMPTS:
             name = tasks.name_of(example.task)
         if name is None:
@@ -46,9 +50,21 @@ def taught(examples: Iterable[Example]) -> Skills:
     return Skills(
         tasks=tuple(dict.fromkeys((*heard, *read))),
         questions=questions,
+        sounds=tuple(label for label in SOUNDS if label in sounds),
         from_transcript=tuple(name for name in read if name not in heard),
         languages=tuple(sorted(languages)) or None,
     )
+
+
+def _sounds(question: str) -> set[str]:
+    """Return the sound that a question asks for by its label, if it is such a one."""
+    found = set()
+    for wording in QUESTIONS["hear"]:
+        before, _, behind = wording.partition("{}")
+        about = question.removeprefix(before).removesuffix(behind)
+        if wording.format(about) == question and about in SOUNDS:
+            found.add(about)
+    return found
 
 
 def _name(example: Example) -> str | None:

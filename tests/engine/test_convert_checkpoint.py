@@ -35,17 +35,19 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     ours, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     flags = ["--task", "describe", "--task", "translate:zh", "--questions"]
     flags += ["--from-transcript", "translate:zh", "--speech", "en"]
+    flags += ["--sound", "dog bark"]
     code, told = converted(capsys, official, ours, *flags)
     assert code == 0
     assert (
         "trained for describe, translate:zh (of the transcript), free questions; "
-        "speech in en"
+        "speech in en; sounds by name: dog bark"
     ) in told.out
     expected = Skills(
         tasks=("describe", "translate:zh"),
         questions=True,
         from_transcript=("translate:zh",),
         languages=("en",),
+        sounds=("dog bark",),
     )
     assert checkpoint.read(ours).skills == expected
     assert converted(capsys, ours, again)[0] == 0
@@ -62,6 +64,7 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     [
         ("new.pth", ["--questions"], "the official layout does not say what was tr"),
         ("new.safetensors", ["--task", "sing"], "no task 'sing'"),
+        ("new.safetensors", ["--sound", "a dog"], "no sound 'a dog'; there are baby"),
         ("official.pth", [], "is there already; expected a new file"),
     ],
 )

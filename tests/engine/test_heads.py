@@ -22,6 +22,7 @@ from tests.engine.tiny_salmonn import write_salmonn
 SKILLS = Skills(
     tasks=("describe", "translate:zh"),
     from_transcript=("translate:zh",),
+    sounds=("dog bark", "rain"),
     languages=("en",),
 )
 
@@ -136,6 +137,7 @@ def test_the_engine_has_the_head_beside_captions(ours, engines):
     info = engine.info
     assert info.prompted_tasks == SKILLS.tasks
     assert not info.answers_questions
+    assert info.sounds == (), "what answers no questions is asked for no sounds"
     assert info.model == "custom"
     assert "questions answered by llama" in info.description
     bare = engines(replace(config, parts=replace(config.parts, ckpt=None)))
@@ -143,6 +145,14 @@ def test_the_engine_has_the_head_beside_captions(ours, engines):
     assert info.parameters == bare.info.parameters + head.num_parameters
     with pytest.raises(UntrainedError, match="custom was not trained for questions"):
         engine.check_prompt(Prompt(text="Who?"))
+
+
+def test_an_engine_tells_the_sounds_that_its_checkpoint_says_it_was_taught(
+    ours, engines
+):
+    engine = engines(ours(replace(SKILLS, questions=True)))
+    captions = [sound.caption for sound in engine.info.sounds]
+    assert captions == ["dog barking", "rain"]
 
 
 def test_an_engine_without_a_head_says_so_at_the_start_and_when_asked(ours, engines):

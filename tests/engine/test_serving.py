@@ -28,6 +28,7 @@ from stream.events import (
     Start,
 )
 from stream.messages import decode_server, encode
+from stream.sound_events import Noticed, Sound, Watch
 from tests.checkout import ROOT
 from tests.engine.tiny_salmonn import write_salmonn
 
@@ -36,6 +37,7 @@ SKILLS = Skills(
     tasks=("describe", "translate:zh"),
     questions=True,
     from_transcript=("translate:zh",),
+    sounds=("dog bark",),
     languages=("en",),
 )
 pytestmark = pytest.mark.slow
@@ -162,6 +164,28 @@ async def test_questions_are_answered_live_from_files(tmp_path, files, speech, m
     assert (finals["describe"].source, finals["describe"].mode) == ("audio", mode)
     assert finals["describe"].text
     assert finals["translate:zh"].source == "transcript"
+
+
+async def test_watches_and_sounds_are_weighed_live_from_files(tmp_path, files, speech):
+    more = "[watches]\nhop_s = 1.0\nthreshold = 0.05\nhysteresis = 0.05\n"
+    flags = ["--preset", "custom", *files.flags]
+    watch = Watch(id="w", text="a voice", audio=True)
+    async with (
+        serving(tmp_path, flags, more) as (url, _),
+        talking(url, watches=(watch,), sounds=True) as talk,
+    ):
+        await talk.socket.send(speech)
+        await talk.say(type="watch", id="v", text="Is it loud?", threshold=0.001)
+        await talk.say(type="end")
+        await talk.until(lambda event: isinstance(event, Ended))
+    # Random weights say neither yes nor no: all of it counts as heard.
+    for begun, over in (talk.of(Noticed, "w"), talk.of(Noticed, "v"), talk.of(Sound)):
+        assert (begun.complete, over.complete) == (False, True)
+        assert 0 < begun.score <= over.score < 1
+        assert begun.start == over.start < over.end
+    assert talk.of(Noticed, "w")[0].audio
+    assert talk.of(Sound)[0].text == "dog barking"
+    assert talk.of(Final)
 
 
 async def test_without_a_checkpoint_captions_are_served_and_questions_refused(

@@ -22,6 +22,7 @@ from engine.api import (
     Reply,
     Samples,
     SegmentSpeakers,
+    SoundClass,
     Source,
     SpeakerNews,
     Turn,
@@ -38,6 +39,15 @@ UNKNOWN = 13
 """A word on which the engine raises an EngineError."""
 CRASH = 14
 """A word on which it crashes."""
+SOUNDS = tuple(
+    SoundClass(label=label, caption=caption, question=f"Do you hear {label}?")
+    for label, caption in (
+        ("30", "thirty"),
+        ("41", "music: forty-one"),
+        ("42", "music: forty-two"),
+    )
+)
+"""Words that are no speech."""
 SURE = 4.0
 """Log-odds of what is certain."""
 VOICE_BYTES = bytes(640)
@@ -74,6 +84,7 @@ class ScriptedEngine:
             tasks=("transcribe", "translate:en"),
             prompted_tasks=("describe", "translate:zh"),
             answers_questions=True,
+            sounds=SOUNDS,
             languages=("en", "de"),
             max_speakers=4,
             max_samples=max_samples,

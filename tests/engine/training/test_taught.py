@@ -6,7 +6,7 @@ from engine.data.examples import Example
 from engine.data.manifest import Clip
 from engine.skills import Skills
 from engine.tasks import find, find_written
-from engine.training.lessons import lessons
+from engine.training.lessons import lessons, names_of
 from engine.training.taught import taught
 
 FILES = (Path("a.wav"),)
@@ -88,3 +88,48 @@ def test_lessons_of_the_mini_name_their_tasks():
         "QA:TEXT",
     }
     assert found.questions
+
+
+def asked_whether(question, answer):
+    return Example(files=FILES, text=answer, task="QA", question=question)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "sounds"),
+    [
+        ("Do you hear dog bark?", "Yes.", ("dog bark",)),
+        ("Is there cello in this recording?", "Yes.", ("cello",)),
+        ("Can music be heard here?", "Yes.", ("music",)),
+        ("Do you hear dog bark?", "No, I hear rain.", ()),  # it may have none of it
+        ("Do you hear speech?", "Yes.", ()),
+        ("Is it a dog bark?", "Yes.", ()),
+    ],
+)
+def test_a_sound_is_taught_where_a_yes_says_that_it_is_heard(question, answer, sounds):
+    found = taught([asked_whether(question, answer)])
+    assert found.questions
+    assert found.sounds == sounds
+
+
+def test_sounds_of_several_stages_add_up():
+    dog, cello = (
+        taught([asked_whether(f"Do you hear {label}?", "Yes.")])
+        for label in ("dog bark", "cello")
+    )
+    assert (dog | cello).sounds == ("dog bark", "cello")
+    assert (dog | dog).sounds == ("dog bark",)
+
+
+def test_lessons_of_the_mini_teach_sounds_by_name():
+    clips = [
+        Clip(name, Path(name), 1.0, {"set": "esc10", "label": label, "split": "train"})
+        for label in ("dog bark", "rain")
+        for name in (f"{label} {n}" for n in range(20))
+    ]
+    others = names_of(clips)
+    found = taught(
+        Example(files=FILES, text=x.answer, task=x.task, question=x.question)
+        for clip in clips
+        for x in lessons(clip, others)
+    )
+    assert found.sounds == ("dog bark", "rain")
