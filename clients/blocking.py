@@ -24,6 +24,7 @@ from clients.conversation import Client
 from clients.errors import ClientError
 from clients.latency import Arrival
 from stream.events import Answer, ServerEvent
+from stream.sound_events import Watch
 
 T = TypeVar("T")
 MAX_WAITING = 65_536
@@ -118,6 +119,14 @@ class BlockingClient:
     def ask(self, text: str | None = None, **wishes: Any) -> BlockingAnswer:
         """Ask about what was sent so far; `wishes` are those of `Client.ask`."""
         return BlockingAnswer(self.wait(self._client.ask(text, **wishes)), self)
+
+    def watch(self, watch: Watch) -> None:
+        """Be told of something from now on; see `Client.watch`."""
+        self.wait(self._client.watch(watch))
+
+    def unwatch(self, name: str) -> None:
+        """Be told of something no more."""
+        self.wait(self._client.unwatch(name))
 
     def end(self) -> None:
         """Say that no more audio follows; the events end after the last final."""

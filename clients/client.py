@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from clients.conversation import GIVE_UP_S, MAX_HELD_S, Client
 from clients.wire import native_url
 from stream.events import Start
+from stream.sound_events import Watch
 
 
 def connect(
@@ -34,6 +35,8 @@ def connect(
     opening_phrase: str | None = None,
     spoken_seconds: float = 10.0,
     speakers: int = 0,
+    sounds: bool = False,
+    watches: Sequence[Watch] = (),
     token: str | None = None,
     resume: bool = True,
     give_up_s: float = GIVE_UP_S,
@@ -53,6 +56,8 @@ def connect(
         opening_phrase: Words with which a segment begins that asks a question.
         spoken_seconds: How much audio before it a spoken question is about.
         speakers: The most speakers that are told apart; 0 tells none.
+        sounds: Whether sounds that are no speech are told by their names.
+        watches: What is listened for from the start; `Client.watch` adds more.
         token: Sent as a bearer token, if there is one.
         resume: Whether to go on over a new connection when one is lost.
         give_up_s: For how long a lost connection is tried again.
@@ -76,6 +81,8 @@ def connect(
             opening_phrase=opening_phrase,
             spoken_seconds=spoken_seconds,
             speakers=speakers,
+            sounds=sounds,
+            watches=tuple(watches),
         ),
         token=token,
         give_up_s=give_up_s if resume else None,

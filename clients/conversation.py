@@ -44,13 +44,13 @@ from stream.events import (
     Start,
     Started,
 )
+from stream.sound_events import Unwatch, Watch
 
 logger = logging.getLogger(__name__)
 
 MAX_HELD_S = 120.0
 """Audio that is kept until it is settled.  Several times the longest segment: only a
-long outage or a server far behind lets it fill, and then `send` waits for `settled` to
-move."""
+long outage or a server far behind lets it fill, and then `send` waits."""
 UNPACED_HELD_S = 45.0
 """The same for audio that comes faster than it is spoken: more than the longest
 segment, else nothing would ever settle; less than what a server lets wait (60 s)."""
@@ -203,6 +203,21 @@ class Client:
         """Call a speaker by a name; an empty one takes it away."""
         async with self._changed:
             self._questions.name(NameSpeaker(speaker=speaker, name=name))
+            self._changed.notify_all()
+
+    async def watch(self, watch: Watch) -> None:
+        """Be told of something from now on; one of the same id is replaced."""
+        await self._listen(watch, watch)
+
+    async def unwatch(self, name: str) -> None:
+        """Be told of something no more."""
+        await self._listen(Unwatch(id=name))
+
+    async def _listen(self, event: Watch | Unwatch, *more: Watch) -> None:
+        async with self._changed:
+            others = [one for one in self.request.watches if one.id != event.id]
+            self.request = replace(self.request, watches=(*others, *more))
+            self._questions.tell(event, self._replay.end)
             self._changed.notify_all()
 
     async def _cancel(self, name: str) -> None:

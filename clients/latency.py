@@ -17,6 +17,7 @@ from stream.events import (
     ServerEvent,
     SpeechEnded,
 )
+from stream.sound_events import Noticed, Sound
 
 EVENT_RATE = 16_000  # Hz, of `start` and `end` in events
 BEHIND_S = 10.0
@@ -63,7 +64,9 @@ class SendTimes:
             if isinstance(event, Answer):
                 self._asked_s.pop(event.id, None)
             return None if asked_s is None else now_s - asked_s
-        if not isinstance(event, Partial | SpeechEnded | Final) or not self._ends:
+        is_over = isinstance(event, Sound | Noticed) and event.complete
+        kinds = Partial | SpeechEnded | Final | Sound | Noticed
+        if not isinstance(event, kinds) or is_over or not self._ends:
             return None
         # The client's sample that brought sample `end - 1`; a server that closes a
         # segment may add some silence past the last one that was sent.

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -20,6 +20,7 @@ from clients.records import JsonPrinter
 from clients.speakers import SpeakerPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
 from clients.terminal import Printer, make_printer
+from clients.watching import Watching, add_watching, read_watching
 from clients.wire import native_url
 from stream.audio import PcmFormat
 from stream.events import full_task
@@ -66,6 +67,8 @@ class Options:
     opening_phrase: str | None = None
     speakers: int = 0
     """The most that are told apart; 0 tells none."""
+    watching: Watching = field(default_factory=Watching)
+    """What is listened for all the time, and who is told."""
     token: str | None = None
     json: str | None = None
     """A path, or `-` for standard output, which then carries nothing else."""
@@ -85,6 +88,8 @@ class Options:
             words=self.words,
             opening_phrase=self.opening_phrase,
             speakers=self.speakers,
+            sounds=self.watching.sounds,
+            watches=self.watching.watches,
             token=self.token,
             max_held_s=max_held_s,
         )
@@ -132,6 +137,7 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
         "--words", action="store_true", help="where each word of a final was spoken"
     )
     add_speakers(asked)
+    add_watching(parser)
     questions = parser.add_argument_group("questions (for models that answer them)")
     questions.add_argument(
         "--ask",
@@ -257,6 +263,7 @@ def read_options(
         every_s=arguments.every,
         opening_phrase=arguments.opening_phrase,
         speakers=arguments.max_speakers if arguments.speakers else 0,
+        watching=read_watching(parser, arguments),
         token=read_secret(parser, "--token-env", arguments.token_env),
         json=arguments.json,
         save=arguments.save,
@@ -376,6 +383,7 @@ class Outputs(AbstractContextManager["Outputs"]):
                     tasks=options.tasks,
                     name=name,
                     speakers=bool(options.speakers),
+                    sounds=options.watching.sounds or bool(options.watching.watches),
                 )
             )
         return printers

@@ -1,6 +1,6 @@
 """The questions of a client: what has to be sent, what is open, what is lost.
 
-And the names that it gives to speakers, which go the same way.
+And the names that it gives to speakers, and its watches, which go the same way.
 
 Pure: events in, decisions out.  No socket, no clock.  A question is sent behind the
 audio that it was asked after; one that a lost connection swallowed is sent again.
@@ -18,6 +18,9 @@ from stream.events import (
     ServerEvent,
     Started,
 )
+from stream.sound_events import Unwatch, Watch
+
+Sent = Ask | Cancel | NameSpeaker | Watch | Unwatch
 
 
 @dataclass(slots=True)
@@ -39,7 +42,7 @@ class QuestionBook:
         self._open: dict[str, _Open] = {}
         self._names: dict[int, NameSpeaker] = {}
         """The last one of each speaker."""
-        self._unsent: deque[tuple[int, Ask | Cancel | NameSpeaker]] = deque()
+        self._unsent: deque[tuple[int, Sent]] = deque()
         """Each with the sample of the client before which it is not sent."""
         self._num_sent = 0
 
@@ -68,7 +71,14 @@ class QuestionBook:
         self._names[event.speaker] = event
         self._unsent.appendleft((0, event))
 
-    def take(self, cursor: int) -> Ask | Cancel | NameSpeaker | None:
+    def tell(self, event: Watch | Unwatch, position: int) -> None:
+        """Have a watch sent, or its end.
+
+        One that was sent and is lost is no loss: a new connection begins with all.
+        """
+        self._unsent.append((position, event))
+
+    def take(self, cursor: int) -> Sent | None:
         """Return what is to be sent next, after so many samples; None if nothing is."""
         if not self._unsent or self._unsent[0][0] > cursor:
             return None
@@ -120,7 +130,8 @@ class QuestionBook:
             + [
                 (position, event)
                 for position, event in self._unsent
-                if not isinstance(event, NameSpeaker) and event.id in self._open
+                if isinstance(event, Watch | Unwatch)
+                or (isinstance(event, Ask | Cancel) and event.id in self._open)
             ]
         )
         self._num_sent = started.asked

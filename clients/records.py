@@ -27,10 +27,12 @@ from stream.events import (
     SpeechStarted,
     Word,
 )
+from stream.sound_events import Noticed, Sound
 
 SegmentEvent = SpeechStarted | Partial | SpeechEnded | Final
 AnswerEvent = AnswerStarted | AnswerPartial | Answer
 SpeakerEvent = Speakers | SpeakerNamed
+SoundEvent = Sound | Noticed
 
 
 def seconds(samples: int) -> float:
@@ -42,7 +44,8 @@ def record(
     event: ServerEvent, *, file: str | None = None, latency_s: float | None = None
 ) -> dict[str, Any] | None:
     """Return what a line says of an event; None of one about neither text nor audio."""
-    if not isinstance(event, SegmentEvent | AnswerEvent | SpeakerEvent | Error):
+    told = SegmentEvent | AnswerEvent | SpeakerEvent | SoundEvent | Error
+    if not isinstance(event, told):
         return None
     if isinstance(event, Error) and event.ends_session:
         return None
@@ -74,7 +77,15 @@ def record(
             fields |= {"speaker": event.speaker, "name": event.name}
         case Error():
             fields |= {"code": event.code, "message": event.message}
-            fields |= {"id": event.question} if event.question is not None else {}
+            name = event.watch if event.question is None else event.question
+            fields |= {"id": name} if name is not None else {}
+        case Sound():
+            fields |= {"label": event.label}
+            fields |= {"score": event.score, "complete": event.complete}
+        case Noticed():
+            fields |= {"id": event.id}
+            fields |= {"score": event.score, "complete": event.complete}
+            fields |= {"audio": event.audio} if event.audio else {}
         case AnswerStarted():
             fields |= {"id": event.id, "question": event.question}
         case AnswerPartial():

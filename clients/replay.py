@@ -12,6 +12,7 @@ are the client's own samples (of all channels at once) from the start of the str
 from collections import deque
 
 from clients.errors import BrokenServerError
+from clients.sounds import SoundReceipts
 from stream.events import (
     Ended,
     Error,
@@ -22,6 +23,7 @@ from stream.events import (
     ServerEvent,
     Started,
 )
+from stream.sound_events import Noticed, Sound
 
 
 class ReplayBuffer:
@@ -130,6 +132,7 @@ class Receipts:
         """The last segment of each task that has its final, or an error instead."""
         self._ends: dict[str, int] = {}
         """Where the last final of each task ended, in samples at 16 kHz."""
+        self._sounds = SoundReceipts()
 
     def begin(self, started: Started) -> None:
         """Take the first event of a connection."""
@@ -155,6 +158,8 @@ class Receipts:
                 return False
             self._ends[event.task] = event.end
             self._finals[event.task] = event.segment
+        elif isinstance(event, Sound | Noticed):
+            return self._sounds.is_new(event)
         elif isinstance(event, Error) and event.segment is not None:
             tasks = list(self._finals) if event.task is None else [event.task]
             # Another task has no final: who speaks is told beside them.

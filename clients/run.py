@@ -13,15 +13,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from clients.actions import Actions
 from clients.controls import Controls
 from clients.conversation import Client
 from clients.errors import ClientError
 from clients.latency import LagWatch
 from clients.options import Options, Outputs
 from clients.panel import Panel
+from clients.records import record
 from clients.terminal import Printer
 from stream.audio import PcmFormat
 from stream.events import Error
+from stream.sound_events import Noticed
 
 E = TypeVar("E", bound=BaseException)
 INTERRUPTED = 130  # what a shell makes of SIGINT
@@ -69,10 +72,12 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
         ExceptionGroup: Of `ClientError`s, if the source or the session failed.
     """
     is_answered, lag = True, LagWatch()
+    watching = options.watching
     with ExitStack() as stack, stopped_by_signals(source.stop):
         printers = [_closing(stack, p) for p in outputs.printers(source.name)]
         controls = Controls.at_terminal(source, options, printers)
         async with (
+            Actions(watching.actions, tell=_tell) as actions,
             options.connect(source.format, max_held_s=source.max_held_s) as client,
             asyncio.TaskGroup() as tasks,
         ):
@@ -83,6 +88,8 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
             async for arrival in client.arrivals():
                 if isinstance(arrival.event, Error):
                     is_answered = False
+                if isinstance(arrival.event, Noticed) and not arrival.event.complete:
+                    actions.offer(record(arrival.event, file=source.name) or {})
                 if not source.is_live:
                     arrival = replace(arrival, latency_s=None)
                 if lag.is_news(arrival.event, arrival.latency_s):
@@ -93,6 +100,10 @@ async def caption(source: Source, options: Options, outputs: Outputs) -> bool:
             if panel is not None:
                 obeying.cancel()
     return is_answered
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _closing(stack: ExitStack, printer: Printer) -> Printer:

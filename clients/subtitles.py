@@ -1,7 +1,8 @@
 """Finals as a transcript on disk: SubRip (.srt), WebVTT (.vtt) or JSON lines (.jsonl).
 
 Everything is written as it comes, so that a crash loses nothing.  What turns out to be
-another speaker's is put right at the end; in JSON lines, by a later line.  Knows no
+another speaker's is put right at the end, and cues of sounds, which are known late, get
+their place; in JSON lines, a later line does.  Knows no
 connection and no screen.
 """
 
@@ -14,8 +15,10 @@ from clients.marks import Mark, WaitingMarks
 from clients.output import OutputFile
 from clients.records import line, mark_record, record
 from clients.replay import settled_by
+from clients.sounds import cue_of
 from clients.speakers import TASK, TRANSCRIBE, Names, spoken
 from stream.events import Error, Final, ServerEvent, SpeakerNamed, Speakers
+from stream.sound_events import Noticed, Sound
 from stream.subtitles import Cue, cut, srt_cue, vtt_cue
 
 SUFFIXES = (".srt", ".vtt", ".jsonl")
@@ -31,19 +34,23 @@ class Captions:
     Pure.  Each task's finals come in the order of their segments.
     """
 
-    def __init__(self, tasks: Sequence[str], *, speakers: bool = False) -> None:
+    def __init__(
+        self, tasks: Sequence[str], *, speakers: bool = False, keep: bool = False
+    ) -> None:
         """Begin.
 
         Args:
             tasks: What is asked about each segment.
             speakers: Whether who speaks is told, too; a cue then waits for that.
+            keep: Whether `all` is wanted, though nobody is told to speak.
         """
+        self._keep = keep or speakers
         self._tasks = (*tasks, TASK) if speakers else tuple(tasks)
         self._names = Names()
         self._open: dict[int, dict[str, Told]] = {}
         """By segment and task."""
         self._done: dict[int, dict[str, Told]] = {}
-        """Those that were given out, if speakers are told: they may be corrected."""
+        """Those that were given out, if they may be given out anew."""
         self.is_corrected = False
         """Whether cues that were given out are others by now."""
 
@@ -91,7 +98,7 @@ class Captions:
 
     def _give_out(self, segment: int) -> list[Cue]:
         finals = self._open.pop(segment)
-        if TASK in self._tasks:
+        if self._keep:
             self._done[segment] = finals
         return self._cues(finals)
 
@@ -168,13 +175,13 @@ class TranscriptFile:
         return srt_cue(number, cue) if self._suffix == ".srt" else vtt_cue(cue)
 
     def write_event(self, event: ServerEvent, *, file: str | None) -> None:
-        """Add a final, or who speaks, as a line of JSON.
+        """Add a final, who speaks, or what sounds, as a line of JSON.
 
         Raises:
             OutputError: If it cannot be written.
         """
         fields = record(event, file=file)
-        assert fields is not None, "it is about a segment or a speaker"
+        assert fields is not None, "it is about a segment, a speaker or a sound"
         self._output.write(line(fields))
 
     def write_mark(self, mark: Mark, *, file: str | None) -> None:
@@ -204,6 +211,7 @@ class TranscriptPrinter:
         tasks: Sequence[str],
         name: str | None,
         speakers: bool = False,
+        sounds: bool = False,
     ) -> None:
         """Begin a session.
 
@@ -212,13 +220,16 @@ class TranscriptPrinter:
             tasks: What is asked about each segment.
             name: What the session hears.
             speakers: Whether who speaks is told.
+            sounds: Whether something else that is heard is.
         """
         self._file = file
         self._name = name
-        self._captions = Captions(tasks, speakers=speakers)
+        self._captions = Captions(tasks, speakers=speakers, keep=sounds)
         self._marks = WaitingMarks()
         self._marked: list[Cue] = []
-        """All marks: they stay where they are when cues are put right."""
+        """All marks and sounds: they stay where they are when cues are put right."""
+        self._is_mixed = False
+        """Whether cues were written that are known only after later ones."""
 
     def show(self, arrival: Arrival) -> None:
         """Keep an event, if it is a final, or tells who speaks."""
@@ -232,10 +243,21 @@ class TranscriptPrinter:
                     self._write(self._captions.push(event))
                 else:
                     self._write(self._captions.recognise(event))
+            case Sound(complete=True) | Noticed(complete=True) as event:
+                self._note(event)
             case Error(segment=int(segment), task=task):
                 self._write(self._captions.miss(segment, task))
         if (settled := settled_by(arrival.event)) is not None:
             self._file.write_cues(self._marks.settled(settled))
+
+    def _note(self, event: Sound | Noticed) -> None:
+        """Keep a sound that is over; it began before cues that were written."""
+        if not self._file.is_timeline:
+            self._file.write_event(event, file=self._name)
+            return
+        self._is_mixed = True
+        self._marked.append(cue_of(event))
+        self._file.write_cues(self._marked[-1:])
 
     def mark(self, mark: Mark) -> None:
         """Keep a mark, among the cues where it belongs."""
@@ -249,7 +271,7 @@ class TranscriptPrinter:
         """Keep what is left, and marks behind it; put right what was wrong."""
         self._write(self._captions.flush())
         self._file.write_cues(self._marks.flush())
-        if self._captions.is_corrected:
+        if self._captions.is_corrected or self._is_mixed:
             cues = [*self._marked, *self._captions.all()]
             self._file.rewrite_cues(sorted(cues, key=lambda cue: cue.start_ms))
 

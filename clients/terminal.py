@@ -13,6 +13,7 @@ from rich.text import Text
 
 from clients.latency import Arrival
 from clients.marks import Mark
+from clients.sounds import bracketed
 from stream.audio import SAMPLE_RATE
 from stream.events import (
     Answer,
@@ -23,6 +24,7 @@ from stream.events import (
     Partial,
     SpeechStarted,
 )
+from stream.sound_events import Noticed, Sound
 
 
 class Printer(Protocol):
@@ -68,6 +70,10 @@ class LinePrinter:
         event = arrival.event
         if isinstance(event, Error):
             print(failure(event), file=sys.stderr, flush=True)
+        elif isinstance(event, Sound | Noticed):
+            if not event.complete:
+                shown = noticed(event) + (tail(arrival) if self._verbose else "")
+                print(shown, file=self._stream, flush=True)
         elif isinstance(event, AnswerStarted):
             self._questions[event.id] = event.question
         elif isinstance(event, Answer):
@@ -132,6 +138,10 @@ class LivePrinter:
                 question, _ = self._answers.pop(name, ("", Text()))
                 lasting = Text(times(event), style="cyan")
                 lasting.append(answer_text(event, question), style="bold")
+                if self._verbose:
+                    lasting.append(tail(arrival), style="dim")
+            case Sound(complete=False) | Noticed(complete=False):
+                lasting = Text(noticed(event), style="magenta")
                 if self._verbose:
                     lasting.append(tail(arrival), style="dim")
             case Error(segment=segment, task=task, question=name):
@@ -207,6 +217,13 @@ def times(event: Partial | Final | AnswerStarted | AnswerPartial | Answer) -> st
     return f"[{event.start / SAMPLE_RATE:.1f}–{event.end / SAMPLE_RATE:.1f}] "
 
 
+def noticed(event: Sound | Noticed) -> str:
+    """Return what is shown of a sound that has begun."""
+    shown = plain(bracketed(event))
+    score = f" ({event.score:.2f})" if isinstance(event, Noticed) else ""
+    return f"[{event.start / SAMPLE_RATE:.1f}] {shown}{score}"
+
+
 def marked(mark: Mark) -> str:
     """Return a mark as people read it."""
     return f"[{mark.at / SAMPLE_RATE:.1f}] {mark.label}"
@@ -227,6 +244,10 @@ def failure(error: Error) -> str:
     where = "" if error.segment is None else f"segment {error.segment}: "
     if error.question is not None:
         where = f"question {plain(error.question)}: "
+    elif error.watch is not None:
+        where = f"watch {plain(error.watch)}: "
+    elif error.segment is None and error.task is not None:
+        where = f"{plain(error.task)}: "
     elif error.task is not None:
         where = f"segment {error.segment}, {plain(error.task)}: "
     return f"{where}{plain(error.message)} ({plain(error.code)})"
