@@ -137,7 +137,8 @@ class WatchesConfig:
     threshold: float = 0.7
     """Score, 0 to 1, from which something counts as heard."""
     hysteresis: float = 0.2
-    """It counts as over once its score is by so much below the threshold."""
+    """It counts as over once its score is by so much below the threshold, or half of
+    that."""
     min_s: float = 0.0
     """For so long it must be heard before it is told."""
     cooldown_s: float = 5.0

@@ -286,7 +286,7 @@ def rules_of(
     cooldown_s = config.cooldown_s if cooldown_s is None else cooldown_s
     return OnsetRules(
         threshold=threshold,
-        release=max(0.0, threshold - config.hysteresis),
+        release=max(threshold / 2, threshold - config.hysteresis),
         min_samples=round(min_s * SAMPLE_RATE),
         cooldown_samples=round(cooldown_s * SAMPLE_RATE),
     )

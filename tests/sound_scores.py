@@ -1,0 +1,167 @@
+"""What was told of a scene beside what there was in it.
+
+An event is a hit if it overlaps one of its class that no earlier event has hit.
+Borders are known to a hop, so `COLLAR` about them does not count.  Of music nobody has
+said which instruments play: that one is told there is neither right nor wrong.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from engine.sounds import SOUNDS
+from stream.onsets import OnsetRules, OnsetTracker
+from tests.heard_sounds import Passage
+from tests.sound_scenes import MUSIC, RATE, Heard
+
+COLLAR: Final = RATE
+"""Samples; a second."""
+THRESHOLDS: Final = tuple(round(0.05 * step, 2) for step in range(1, 20))
+
+Span = tuple[int, int]
+"""Where something begins and ends, in samples."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one class, or of several together."""
+
+    truths: int = 0
+    told: int = 0
+    hits: int = 0
+    onsets_s: list[float] = field(default_factory=list)
+    """By how much each hit was told to begin too late."""
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.truths + other.truths,
+            self.told + other.told,
+            self.hits + other.hits,
+            [*self.onsets_s, *other.onsets_s],
+        )
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the events that are right; None if there are none."""
+        return self.hits / self.told if self.told else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of what there was that was told; None if there was nothing."""
+        return self.hits / self.truths if self.truths else None
+
+    def onset_error_s(self, share: float) -> float | None:
+        """Return what a share of the hits' onsets is off by at most."""
+        if not self.onsets_s:
+            return None
+        return float(np.quantile(np.abs(self.onsets_s), share))
+
+
+def caption(label: str) -> str:
+    """Return what captions call a label; itself if they know nothing of it."""
+    return SOUNDS.get(label, label)
+
+
+def count(truths: Iterable[Heard], told: Iterable[Span]) -> Counts:
+    """Return how events of one class and what there was of it agree."""
+    wanted = sorted(truths, key=lambda heard: heard.start)
+    found, hit = Counts(truths=len(wanted)), set[int]()
+    for start, end in sorted(told):
+        found.told += 1
+        for number, heard in enumerate(wanted):
+            if number not in hit and _overlaps(heard, start, end):
+                hit.add(number)
+                found.hits += 1
+                found.onsets_s.append((start - heard.start) / RATE)
+                break
+    return found
+
+
+def by_class(
+    truths: Sequence[Heard], told: Sequence[tuple[str, Span]], known: Iterable[str]
+) -> dict[str, Counts]:
+    """Return the counts of each caption that the model knows.
+
+    Args:
+        truths: What there was.
+        told: Captions of what was told, and where.
+        known: Captions that could be told.
+    """
+    blocks = [heard for heard in truths if heard.label == MUSIC]
+    found = {}
+    for name in known:
+        spans = [span for text, span in told if text == name]
+        if name.startswith(f"{MUSIC}:"):
+            spans = [s for s in spans if not any(_overlaps(b, *s) for b in blocks)]
+        here = [heard for heard in truths if caption(heard.label) == name]
+        found[name] = count(here, spans)
+    return found
+
+
+def _overlaps(heard: Heard, start: int, end: int) -> bool:
+    return start < heard.end + COLLAR and heard.start - COLLAR < end
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Of a curve of misses against false alarms."""
+
+    threshold: float
+    missed: float
+    """Share of what there was."""
+    false_alarms_per_hour: float
+
+
+def curve(
+    truths: Sequence[Heard],
+    passages: Sequence[Passage],
+    question: str,
+    rules: OnsetRules,
+    *,
+    hours: float,
+) -> list[Point]:
+    """Return how often a question's scores miss and are wrong, by threshold.
+
+    Args:
+        truths: When a yes is right.
+        passages: With the scores of the question.
+        question: One that was weighed.
+        rules: Of onsets; the release stays as far below the threshold.
+        hours: Of audio.
+    """
+    below = rules.threshold - rules.release
+    points = []
+    for threshold in THRESHOLDS:
+        tracker = OnsetTracker(
+            OnsetRules(
+                threshold=threshold,
+                release=max(threshold / 2, threshold - below),
+                min_samples=rules.min_samples,
+                cooldown_samples=rules.cooldown_samples,
+            )
+        )
+        told = [tracker.push(p.start, p.end, p.scores[question]) for p in passages]
+        spans = [(s.start, s.end) for s in (*told, tracker.flush()) if s and s.complete]
+        counts = count(truths, spans)
+        points.append(
+            Point(
+                threshold,
+                missed=1.0 - (counts.recall or 0.0),
+                false_alarms_per_hour=(counts.told - counts.hits) / hours,
+            )
+        )
+    return points
+
+
+def pooled(curves: Mapping[str, Sequence[Point]]) -> list[Point]:
+    """Return the mean over classes at each threshold."""
+    return [
+        Point(
+            points[0].threshold,
+            float(np.mean([point.missed for point in points])),
+            float(np.mean([point.false_alarms_per_hour for point in points])),
+        )
+        for points in zip(*curves.values(), strict=True)
+    ]
