@@ -120,8 +120,10 @@ class Head:
     ) -> None:
         assert (beats is None) == (bridge.config.audio_width == 0), "BEATs or none"
         self.bridge, self.beats, self.llm, self.skills = bridge, beats, llm, skills
-        self.weigher = Weigher(llm) if skills.questions else None
+        self.weigher: Weigher | None = None
         """What weighs answers; None where no questions are answered."""
+        if skills.questions:
+            self.weigher = Weigher(llm, skills.calibration)
         self.opening = llm.embed(prompts.opening(llm.tokenizer))
         """Embeddings of what stands before the audio, (N, D)."""
         modules = [bridge, llm.model, *([beats] if beats else [])]

@@ -63,6 +63,9 @@ class Skills:
     sounds: tuple[str, ...] = ()
     """Labels of the sounds that it was taught to say yes or no to, when asked whether
     it hears them (`engine.sounds`)."""
+    calibration: tuple[float, ...] = (1.0, 0.0)
+    """Scale and bias that make log-odds of a yes right as often as they say, fitted on
+    training clips (`python -m tests.sound_events`).  Further training makes it void."""
     languages: tuple[str, ...] | None = None
     """Codes of the spoken languages that it was taught; None is all that it names."""
     transcribes: tuple[str, ...] = ()
@@ -71,6 +74,11 @@ class Skills:
     def __post_init__(self) -> None:
         for task in self.names:
             tasks.find(task)
+        if len(self.calibration) != 2 or not self.calibration[0] > 0:
+            raise ValueError(
+                f"calibration is {self.calibration}; "
+                "expected a scale above 0 and a bias"
+            )
         for task in self.from_transcript:
             tasks.find_written(task)
             if task not in self.tasks:

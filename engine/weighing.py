@@ -25,13 +25,20 @@ NO: Final = "No"
 class Weigher:
     """Weighs a yes against a no, in the words of one language model."""
 
-    def __init__(self, llm: LanguageModel) -> None:
+    def __init__(
+        self, llm: LanguageModel, calibration: Sequence[float] = (1.0, 0.0)
+    ) -> None:
         """Find the words.
+
+        Args:
+            llm: The model.
+            calibration: Scale and bias of its log-odds (`engine.skills`).
 
         Raises:
             WeightsError: If the model's vocabulary does not tell them apart.
         """
         self._llm = llm
+        self._scale, self._bias = calibration
         yes, no = (
             llm.tokenizer.encode(word, add_special_tokens=False) for word in (YES, NO)
         )
@@ -64,7 +71,7 @@ class Weigher:
             about, llm.embed(stem), [llm.embed(ids[len(stem) :]) for ids in asked]
         )
         yes, no = llm.logits(hidden, self._words).unbind(-1)
-        odds: list[float] = (yes - no).tolist()
+        odds: list[float] = (self._scale * (yes - no) + self._bias).tolist()
         return odds
 
 

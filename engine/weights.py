@@ -129,6 +129,8 @@ def _convert(arguments: argparse.Namespace) -> int:
         "sounds": arguments.sound,
     }
     told: dict[str, Any] = {name: tuple(said[name]) for name in said if said[name]}
+    if arguments.calibration:
+        told["calibration"] = tuple(arguments.calibration)
     if arguments.questions is not None:
         told["questions"] = arguments.questions
     source, target = arguments.convert
@@ -225,6 +227,13 @@ def _parser() -> argparse.ArgumentParser:
         "--questions",
         action=argparse.BooleanOptionalAction,
         help="whether it answers free questions",
+    )
+    told.add_argument(
+        "--calibration",
+        nargs=2,
+        type=float,
+        metavar=("SCALE", "BIAS"),
+        help="what makes its log-odds of a yes right as often as they say",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write the facts as JSON; - prints"

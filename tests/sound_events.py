@@ -15,6 +15,9 @@ names weights that answer questions (`[engine.parts]`), the hop and the threshol
     false/h     events of a watch an hour of audio that are wrong
     WER         of the captions, in percent, with and without all that
     cost        seconds of computing for a second of audio, of the engine's thread
+
+With `--split train` it tells the scale and the bias that belong into the checkpoint:
+`salmonn-weights --convert … --calibration SCALE BIAS`.
 """
 
 import argparse
@@ -40,7 +43,7 @@ from stream.vad import WebRtcVoiceDetector
 from stream.watches import rules_of
 from tests.heard_sounds import Told, hear
 from tests.sound_scenes import MUSIC, RATE, Scene, mix_scene
-from tests.sound_scores import Counts, by_class, count, curve, pooled
+from tests.sound_scores import Counts, by_class, calibration, count, curve, pooled
 
 COSTS: Final = (0, 1, 4, 16)
 """Watches of which the cost is told."""
@@ -74,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts |= {"machine": asdict(machine), "seed": options.seed}
     for table in drawn(facts):
         console.print(table)
+    if fitted := facts["calibration"]:
+        shown = " ".join(f"{value:.4g}" for value in fitted)
+        console.print(f"log-odds are right as often as they say with: {shown}")
     sys.stdout.write(json.dumps(facts) + "\n")
     return 0
 
@@ -96,12 +102,12 @@ def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any
     )
     hours = len(scene.samples) / RATE / 3600
     rules = rules_of(config.watches)
-    noticed, curves = {}, {}
+    noticed, curves, questions = {}, {}, {}
     for watch in watches:
         truths = [heard for heard in scene.sounds if heard.label == watch.id]
         spans = [(e.start, e.end) for e in told.noticed if e.id == watch.id]
         noticed[watch.id] = count(truths, spans)
-        question = hearing_question(watch.text)
+        questions[watch.id] = question = hearing_question(watch.text)
         curves[watch.id] = curve(truths, told.passages, question, rules, hours=hours)
     captions = [sound.caption for sound in engine.info.sounds]
     sounds = by_class(
@@ -118,6 +124,7 @@ def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any
             name: [asdict(point) for point in points]
             for name, points in (curves | {"all": pooled(curves)}).items()
         },
+        "calibration": calibration(scene.sounds, told.passages, questions),
         "wer": {"alone": _wer(scene, alone), "with_sounds": _wer(scene, told)},
     }
 

@@ -1,9 +1,9 @@
 """Half an hour of speech, music and pauses, with sounds at known times.
 
 Everything follows from a seed.  Beneath lie blocks, one after the other: sentences that
-are read, music, a pause.  Over them, one at a time, lie sounds, so much louder than what
-is beneath as a ratio says that is drawn.  Where a sound is heard is told by its own
-energy: clips are padded with silence.
+are read, music, a pause.  Over them, one at a time, lie sounds, louder than what is
+beneath by a ratio that is drawn.  Where a sound is heard is told by its own energy:
+clips are padded with silence.
 """
 
 from collections import defaultdict

@@ -18,6 +18,12 @@ from tests.sound_scenes import MUSIC, RATE, Heard
 
 COLLAR: Final = RATE
 """Samples; a second."""
+LEAST: Final = RATE // 2
+"""Samples of a sound, with which a passage has it."""
+TINY: Final = 1e-9
+STEPS: Final = 50
+RIDGE: Final = 1e-3
+"""So small a pull to zero that it tells only where all is told apart."""
 THRESHOLDS: Final = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 Span = tuple[int, int]
@@ -165,3 +171,45 @@ def pooled(curves: Mapping[str, Sequence[Point]]) -> list[Point]:
         )
         for points in zip(*curves.values(), strict=True)
     ]
+
+
+def calibration(
+    truths: Sequence[Heard], passages: Sequence[Passage], questions: Mapping[str, str]
+) -> tuple[float, float] | None:
+    """Return the scale and the bias that fit log-odds to what there was.
+
+    They make the likelihood of all passages' answers greatest (Platt's way, by Newton's
+    steps).  A passage has a sound if it overlaps it by `LEAST` or all of it.
+
+    Args:
+        truths: What there was.
+        passages: With the scores of the questions.
+        questions: By label.
+
+    Returns:
+        None if all answers are the same, or tell nothing.
+    """
+    odds, present = [], []
+    for label, question in questions.items():
+        here = [heard for heard in truths if heard.label == label]
+        for passage in passages:
+            score = min(max(passage.scores[question], TINY), 1 - TINY)
+            odds.append(np.log(score / (1 - score)))
+            present.append(any(_is_in(heard, passage) for heard in here))
+    rows = np.stack([np.array(odds), np.ones(len(odds))], 1)
+    wanted = np.array(present, float)
+    weights = np.array([1.0, 0.0])
+    if not 0 < wanted.mean() < 1 or np.ptp(rows[:, 0]) == 0:
+        return None
+    for _ in range(STEPS):
+        chances = 0.5 * (1 + np.tanh(rows @ weights / 2))
+        slope = rows.T @ (chances - wanted) + RIDGE * weights
+        bend = (rows * (chances * (1 - chances))[:, None]).T @ rows + RIDGE * np.eye(2)
+        weights = weights - np.linalg.solve(bend, slope)
+    scale, bias = weights.tolist()
+    return (scale, bias) if scale > 0 and np.isfinite(bias) else None
+
+
+def _is_in(heard: Heard, passage: Passage) -> bool:
+    overlap = min(heard.end, passage.end) - max(heard.start, passage.start)
+    return overlap >= min(LEAST, heard.end - heard.start)

@@ -23,7 +23,14 @@ from tests.sound_scenes import (
     heard_part,
     mix_scene,
 )
-from tests.sound_scores import Counts, by_class, count, curve, pooled
+from tests.sound_scores import (
+    Counts,
+    by_class,
+    calibration,
+    count,
+    curve,
+    pooled,
+)
 
 TONES = {"dog bark": 1_000, "rain": 2_000, "cello": 3_000, MUSIC: 400}
 """Frequencies by which sounds are told apart here."""
@@ -166,6 +173,29 @@ def test_a_curve_trades_misses_for_false_alarms():
     missed = [point.missed for point in points]
     assert missed == sorted(missed)
     assert pooled({"a": points, "b": points}) == points
+
+
+@pytest.mark.parametrize(("scale", "bias"), [(0.5, -1.0), (2.0, 0.5)])
+def test_a_calibration_undoes_what_is_wrong_with_log_odds(scale, bias):
+    rng = np.random.default_rng(0)
+    told = rng.normal(0, 3, 4_000)
+    # Each passage has a second of its own, and a sound as often as is right.
+    chances = 1 / (1 + np.exp(-(scale * told + bias)))
+    passages = [
+        Passage(*span(n, n + 1), {"?": float(1 / (1 + np.exp(-odds)))})
+        for n, odds in enumerate(told)
+    ]
+    truths = [
+        heard("rain", n, n + 1) for n, p in enumerate(chances) if rng.random() < p
+    ]
+    found = calibration(truths, passages, {"rain": "?"})
+    assert found == pytest.approx((scale, bias), rel=0.15, abs=0.15)
+
+
+def test_where_all_is_the_same_there_is_nothing_to_calibrate():
+    passages = [Passage(*span(n, n + 1), {"?": 0.5}) for n in range(4)]
+    assert calibration([], passages, {"rain": "?"}) is None
+    assert calibration([heard("rain", 0, 1)], passages, {"rain": "?"}) is None
 
 
 class ToneUtterance(ScriptedUtterance):

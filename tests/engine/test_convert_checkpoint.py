@@ -35,7 +35,7 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     ours, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     flags = ["--task", "describe", "--task", "translate:zh", "--questions"]
     flags += ["--from-transcript", "translate:zh", "--speech", "en"]
-    flags += ["--sound", "dog bark"]
+    flags += ["--sound", "dog bark", "--calibration", "0.5", "-3"]
     code, told = converted(capsys, official, ours, *flags)
     assert code == 0
     assert (
@@ -48,6 +48,7 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
         from_transcript=("translate:zh",),
         languages=("en",),
         sounds=("dog bark",),
+        calibration=(0.5, -3.0),
     )
     assert checkpoint.read(ours).skills == expected
     assert converted(capsys, ours, again)[0] == 0

@@ -50,4 +50,16 @@ def test_skills_with_sounds_survive_a_file():
     skills = Skills(questions=True, sounds=("dog bark",))
     table = {"questions": True, "sounds": ["dog bark"]}
     assert Skills.of(json.loads(json.dumps(table))) == skills
+    assert Skills.of({"calibration": [0.5, -3]}).calibration == (0.5, -3)
     assert skills.description == "free questions; sounds by name: dog bark"
+
+
+def test_what_was_fitted_is_void_after_further_training():
+    fitted = Skills(questions=True, calibration=(0.5, -3.0))
+    assert (fitted | Skills(questions=True)).calibration == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("calibration", [(0.0, 1.0), (1.0,), (float("nan"), 0.0)])
+def test_a_calibration_that_is_none_is_refused(calibration):
+    with pytest.raises(ValueError, match="expected a scale above 0 and a bias"):
+        Skills(calibration=calibration)

@@ -160,3 +160,19 @@ def test_audio_is_encoded_once_for_all_that_is_weighed_and_asked(
     assert utterance.weigh(QUESTIONS) == pytest.approx(first, abs=1e-5)
     # The official way encodes 30 s anew each time; live, the audio is read once.
     assert len(read) == {"streaming": 1, "exact": 2}[replies]
+
+
+def test_what_was_fitted_makes_weights_of_log_odds():
+    llm = tiny_llm("llama")
+    cache = cached(llm, before(llm))
+    plain = Weigher(llm).weigh(QUESTIONS, cache)
+    fitted = Weigher(llm, (0.5, -3.0)).weigh(QUESTIONS, cache)
+    assert fitted == pytest.approx([0.5 * odds - 3.0 for odds in plain], abs=1e-5)
+    head = Head(
+        tiny_bridge(has_audio=False),
+        None,
+        llm,
+        Skills(questions=True, calibration=(0.5, -3.0)),
+    )
+    assert head.weigher is not None
+    assert head.weigher.weigh(QUESTIONS, cache) == pytest.approx(fitted, abs=1e-5)
