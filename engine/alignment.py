@@ -41,7 +41,7 @@ def last_token_frame(attention: Tensor) -> int:
     Args:
         attention: As for `token_frames`, the last token's row included.
     """
-    return int(_median(_contrast(attention)[-2:-1]).argmax())
+    return int(_median(_contrast(attention, slice(-2, -1))).argmax())
 
 
 def token_bounds(attention: Tensor, prompt: int) -> list[int]:
@@ -62,16 +62,18 @@ def _scores(attention: Tensor, prompt: int) -> NDArray[np.float32]:
     What all tokens look at, the prompt's among them, says nothing of any.  The row
     before a token is the one that chose it.
     """
-    return _median(_contrast(attention)[prompt - 1 : -1])
+    return _median(_contrast(attention, slice(prompt - 1, -1)))
 
 
-def _contrast(attention: Tensor) -> NDArray[np.float32]:
-    """Return how much more than others each row looked at each frame, (P + N, T)."""
+def _contrast(attention: Tensor, rows: slice) -> NDArray[np.float32]:
+    """Return how much more than all rows some looked at each frame, (…, T).
+
+    Only those leave the attention's device.
+    """
     mean = attention.mean(1, keepdim=True)
     deviation = attention.std(1, correction=0, keepdim=True)
-    scores: NDArray[np.float32] = (
-        ((attention - mean) / (deviation + 1e-6)).mean(0).numpy()
-    )
+    contrast = (attention[:, rows] - mean) / (deviation + 1e-6)
+    scores: NDArray[np.float32] = contrast.mean(0).cpu().numpy()
     return scores
 
 

@@ -101,11 +101,21 @@ class Answer:
         """Return the embeddings that the model runs on next, (N, D)."""
         return llm.embed(self.tokens[-1:]) if self._prompt is None else self._prompt
 
-    def take(self, logits: Tensor) -> None:
-        """Choose the next token from logits (V,)."""
+    def choose(self, logits: Tensor, likeliest: int) -> int:
+        """Return the next token, as the sampling wants it.
+
+        Args:
+            logits: Of all tokens, (V,).
+            likeliest: The token that they are highest for.
+        """
+        if self._sampling.temperature == 0:
+            return likeliest
+        return draw(logits.cpu(), self._sampling, self._generator)
+
+    def take(self, token: int) -> None:
+        """Go on by a token."""
         assert self.finish is None, "the answer has ended"
         self._prompt = None
-        token = choose(logits, self._sampling, self._generator)
         if token in self._stop:
             self._end(Finish.STOP)
             return
@@ -148,17 +158,16 @@ def advance(llm: LanguageModel, answers: Sequence[Answer]) -> None:
     pieces = [answer.piece(llm) for answer in answers]
     hidden = llm.extend(pieces, [answer.cache for answer in answers])
     logits = llm.logits(torch.stack([states[-1] for states in hidden]))
-    for answer, row in zip(answers, logits, strict=True):
-        answer.take(row)
+    likeliest = logits.argmax(-1).tolist()  # a device is waited for once for all
+    for answer, row, token in zip(answers, logits, likeliest, strict=True):
+        answer.take(answer.choose(row, token))
 
 
-def choose(
+def draw(
     logits: Tensor, sampling: Sampling, generator: torch.Generator | None = None
 ) -> int:
-    """Return the likeliest token, or draw one, from logits (V,)."""
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    ordered, ids = (logits.cpu() / sampling.temperature).sort(descending=True)
+    """Return a token drawn by logits (V,), on the CPU, at a temperature above 0."""
+    ordered, ids = (logits / sampling.temperature).sort(descending=True)
     probabilities = ordered.softmax(0)
     before = probabilities.cumsum(0) - probabilities
     before[0] = -1.0  # the likeliest always stays

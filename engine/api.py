@@ -359,6 +359,10 @@ def load(config: EngineConfig) -> Engine:
     """Return the engine that a configuration describes, its weights loaded.
 
     Raises:
+        DeviceError: If torch cannot compute on its device; nothing was loaded.
+        NoRoomError: If the weights do not fit there.
+        PackageError: If so few bits need a package that is not installed.
+        UnsupportedError: If that device does not compute in a data type.
         WeightsError: If a weight is missing or damaged.
     """
     from engine.local import LocalEngine

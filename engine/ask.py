@@ -29,7 +29,7 @@ from rich.console import Console
 from engine import ask_report
 from engine.api import Prompt
 from engine.ask_options import PROGRAM, parse
-from engine.config import EngineConfig, PartsConfig
+from engine.config import DEVICE, EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
 from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
 
@@ -185,39 +185,42 @@ def _load(preset: str, options: argparse.Namespace, notes: Console) -> "Answerer
     """
     if preset == "mini":
         return _load_mini(options)
-    dtype: Any = options.dtype or _usual_dtype(options.device)
+    device = _device(options.device)
+    dtype: Any = options.dtype or _usual_dtype(device)
     from engine import salmonn
     from engine.asking import SalmonnAnswerer
     from engine.salmonn_files import SalmonnFiles
 
-    _check_device(options.device)
     files = SalmonnFiles.of(_parts(options), preset)
-    notes.print(f"loading {preset}: {files.llm} in {dtype} on {options.device} …")
-    model = salmonn.load(
-        files, preset, dtype=dtype, device=options.device, alpha=options.alpha
-    )
+    notes.print(f"loading {preset}: {files.llm} in {dtype} on {device} …")
+    model = salmonn.load(files, preset, dtype=dtype, device=device, alpha=options.alpha)
     return SalmonnAnswerer(model, beams=options.beams)
 
 
-def _check_device(name: str) -> None:
-    import torch
+def _device(name: str) -> str:
+    """Return the device of a name, as torch writes it.
 
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as exc:
-        found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-        raise UnsupportedError("device", name, found) from exc
+    Raises:
+        DeviceError: If torch cannot compute there.
+    """
+    # Here, not above: `--help` must not wait for torch.
+    from engine.device import choose
+
+    return str(choose(name))
 
 
 def _load_mini(options: argparse.Namespace) -> "Answerer":
     kinds = get_args(get_type_hints(EngineConfig)["dtype"])
     dtype: Any = options.dtype or "float32"
-    if dtype not in kinds or options.device != "cpu":
+    if dtype not in kinds:
         raise UnsupportedError("data type of mini", dtype, kinds)
     from engine.asking import EngineAnswerer
     from engine.local import LocalEngine
 
-    config = EngineConfig(dtype=dtype, parts=_parts(options))
+    device = _device(options.device)
+    if not DEVICE.fullmatch(device):
+        raise UnsupportedError("device of mini", device, ("cpu", "cuda"))
+    config = EngineConfig(device=device, dtype=dtype, parts=_parts(options))
     return EngineAnswerer(LocalEngine.load(config))
 
 
@@ -227,6 +230,8 @@ def _usual_dtype(device: str) -> str:
 
 def _look(preset: str, options: argparse.Namespace, notes: Console) -> int:
     """Say what there is and what it needs; load nothing."""
+    if options.device == "auto":
+        options.device = _device("auto")
     dtype = options.dtype or _usual_dtype(options.device)
     found = _inspect(preset, dtype, options)
     if options.json != STDOUT:

@@ -69,7 +69,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="of the language model (default: bfloat16 on the CPU, else float16; of "
         "mini, float32); 4bit, and 8bit on a GPU, need the extra bits",
     )
-    how.add_argument("--device", default="cpu", help="as torch names it (default: cpu)")
+    how.add_argument(
+        "--device",
+        default="cpu",
+        help="as torch names it; auto is CUDA where there is one (default: cpu)",
+    )
     how.add_argument("--beams", type=_count, default=4, help="default: %(default)s")
     how.add_argument(
         "--max-tokens", type=_count, default=200, help="default: %(default)s"

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.beats import Beats, Layer
+from engine.device import send
 from engine.fbank import NUM_BINS, StreamingFbank
 from engine.geometry import ENCODER_RATE
 from engine.whisper_encoder import SlidingKeys
@@ -64,10 +65,10 @@ class BlockBeats:
         """Return the state of a clip that has not begun."""
         config = self._beats.config
         heads, width = config.encoder_attention_heads, config.head_width
-        dtype = self._beats.post_extract_proj.weight.dtype
+        like = self._beats.post_extract_proj.weight
         return BeatsState(
             [
-                SlidingKeys(heads, width, self._left_tokens, dtype)
+                SlidingKeys(heads, width, self._left_tokens, like)
                 for _ in self._beats.encoder.layers
             ],
             self.no_tokens()[None],
@@ -84,7 +85,8 @@ class BlockBeats:
         """Encode a block.
 
         Args:
-            features: Of the filter bank, (M, 128); what is no whole column is dropped.
+            features: Of the filter bank, (M, 128), on the CPU; what is no whole column
+                is dropped.
             state: What came before.
             keep: How many of the first new columns to keep in the state.
 
@@ -96,7 +98,7 @@ class BlockBeats:
             return self.no_tokens()
         beats, encoder, kept = self._beats, self._beats.encoder, keep * self.tokens_high
         weight = beats.post_extract_proj.weight
-        patches = beats.patches(features[None].to(weight.dtype))
+        patches = beats.patches(send(features, weight.device, weight.dtype)[None])
         unplaced = beats.post_extract_proj(patches)
         x = encoder.place(unplaced, state.unplaced)
         reach = state.layers[0].view.shape[2]

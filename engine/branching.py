@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.cache import Cache
+from engine.device import send
 
 
 class Branches:
@@ -41,7 +42,7 @@ class Branches:
 
     def positions(self, device: torch.device) -> Tensor:
         """Return where the new positions stand in their sequences, (1, N)."""
-        return self._places.to(device)[None]
+        return send(self._places, device)[None]
 
     def attend(
         self,
@@ -76,5 +77,5 @@ class Branches:
             seen &= (branch == 0)[None] | (self._branch[:, None] == branch[None])
             if window is not None:
                 seen &= back < window
-            self._masks[window] = seen.to(device)
+            self._masks[window] = send(seen, device)
         return self._masks[window]

@@ -3,6 +3,7 @@
 No torch here: `--help` and a check of the configuration must be instant.
 """
 
+import re
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 MAX_BLOCK_WINDOWS = 8
 MAX_THREADS = 256  # no operation gains from more; the system may refuse them
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")  # matched whole
 MAX_QUOTED = 80  # characters of foreign input that an error repeats
 
 
@@ -79,13 +81,19 @@ class EngineConfig:
     """Folder of ready weights; None means the cache folder of `salmonn-weights`."""
     parts: PartsConfig = field(default_factory=PartsConfig)
     """Parts to take from elsewhere, each in place of the preset's."""
-    device: Literal["cpu"] = "cpu"
-    """Where it computes."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """`auto` measures them at start-up and takes the fastest."""
-    llm_dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
-    """Of the language model; `auto` takes the faster of float32 and bfloat16.  `int8`
-    is for its linear layers and its head; some tokens become others (docs/adr/0022)."""
+    device: str = "cpu"
+    """Where it computes: `cpu`, `cuda` or `cuda:1`; `auto` takes CUDA where torch has
+    it.  Nothing was ever run on a GPU here, so nobody gets one unasked."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    """Of Whisper.  On the CPU, `auto` measures float32, bfloat16 and int8 at start-up
+    and takes the fastest; on a GPU it is bfloat16, or float16 where there is none."""
+    llm_dtype: Literal[
+        "auto", "float32", "bfloat16", "float16", "int8", "8bit", "4bit"
+    ] = "auto"
+    """Of the language model.  On the CPU, `auto` takes the faster of float32 and
+    bfloat16; `int8` is for linear layers and head; some tokens become others
+    (docs/adr/0022).  On a GPU, `auto` is as for Whisper; `8bit` and `4bit` need the
+    extra `bits` (docs/adr/0029)."""
     threads: int = 0
     """Threads of a tensor operation; 0 leaves one core to the network and the VAD.
 
@@ -99,6 +107,11 @@ class EngineConfig:
     """Beams of the search for text; 1 is greedy, which is what partials can afford."""
 
     def __post_init__(self) -> None:
+        if not DEVICE.fullmatch(self.device):
+            raise ValueError(
+                f"device is {_quote(self.device)}; it must be auto, cpu, cuda or, of "
+                "several, cuda:1"
+            )
         if not 0 <= self.threads <= MAX_THREADS:
             raise ValueError(
                 f"threads is {self.threads}; it must be 0 to {MAX_THREADS}"

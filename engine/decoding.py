@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from engine.device import send
 from engine.guards import repetition
 from engine.stability import common_prefix
 from engine.whisper_decoder import TokenDecoder
@@ -27,6 +28,10 @@ class Filters:
     """Ids, (n,): never."""
     first: Tensor
     """Ids, (n,): not as the first token of an answer."""
+
+    def to(self, device: torch.device) -> "Filters":
+        """Return the same for logits on a device."""
+        return Filters(self.always.to(device), self.first.to(device))
 
     def apply(self, logits: Tensor, *, first: bool) -> Tensor:
         """Return log-probabilities (…, V) in which what is filtered is -inf."""
@@ -45,7 +50,7 @@ class Decoded:
     logprobs: list[float]
     """Of each token that was not forced, and of the end token where it was reached."""
     start_logits: Tensor
-    """Logits after the first token of the prompt, (V,)."""
+    """Logits after the first token of the prompt, (V,), on the CPU."""
     attention: Tensor | None = None
     """Where prompt and answer looked: (A, P + N, T), A the watched heads.
 
@@ -105,17 +110,16 @@ def greedy(
         table[0, barred] = -torch.inf
 
     # 1) keep of the draft what the model agrees with
-    agreed = common_prefix(draft, table.argmax(-1).tolist())
-    tokens = [*forced, *draft[:agreed]]
-    logprobs = [table[i, token].item() for i, token in enumerate(draft[:agreed])]
-    row = table[agreed]
+    chosen, sure = _likeliest(table)
+    agreed = common_prefix(draft, chosen)
+    tokens, logprobs = [*forced, *draft[:agreed]], sure[:agreed]
+    token, logprob = chosen[agreed], sure[agreed]
     state.crop(len(prompt) + len(tokens))
 
     # 2) go on alone
-    answer = Decoded(tokens, logprobs, start_logits, is_complete=False)
+    answer = Decoded(tokens, logprobs, start_logits.cpu(), is_complete=False)
     while len(tokens) < limit:
-        token = int(row.argmax())
-        logprobs.append(row[token].item())
+        logprobs.append(logprob)
         if token == stop:
             answer.is_complete = True
             break
@@ -128,9 +132,22 @@ def greedy(
         if is_lost and is_lost(state.attention, tokens):
             break
         row = filters.apply(decoder.logits(hidden), first=False)
+        (token,), (logprob,) = _likeliest(row[None])
     if watch is not None:
         answer.attention = state.attention[:, : len(prompt) + len(tokens)]
     return answer
+
+
+def _likeliest(table: Tensor) -> tuple[list[int], list[float]]:
+    """Return each row's likeliest token and its log-probability, for (N, V).
+
+    A device is waited for once: both come in one piece, in which ids are exact.
+    """
+    found = table.max(-1)
+    ids, logprobs = torch.stack(
+        [found.indices.double(), found.values.double()]
+    ).tolist()
+    return list(map(int, ids)), logprobs
 
 
 def beam_search(
@@ -150,20 +167,22 @@ def beam_search(
     """
     state = decoder.begin(cross)
     hidden = decoder.hidden(torch.tensor([[*prompt, *forced]]), state)[0]
-    start_logits = decoder.logits(hidden[0])
     rows = filters.apply(decoder.logits(hidden[-1:]), first=not forced)
+    start_logits = decoder.logits(hidden[0]).cpu()
     open_beams = [Decoded(list(forced), [], start_logits)]
     done: list[Decoded] = []
 
     while open_beams and len(done) < beams:
-        scores = rows + torch.tensor([[sum(b.logprobs)] for b in open_beams])
-        best = scores.flatten().topk(2 * beams)
+        sums = torch.tensor([[sum(b.logprobs)] for b in open_beams])
+        best = (rows + send(sums, rows.device)).flatten().topk(2 * beams).indices
         survivors: list[Decoded] = []
         origins: list[int] = []
-        for flat in best.indices.tolist():
+        for flat, logprob in zip(
+            best.tolist(), rows.flatten()[best].tolist(), strict=True
+        ):
             origin, token = divmod(flat, rows.shape[1])
             beam = open_beams[origin]
-            logprobs = [*beam.logprobs, rows[origin, token].item()]
+            logprobs = [*beam.logprobs, logprob]
             if token == stop:
                 done.append(Decoded(beam.tokens, logprobs, start_logits))
             elif len(survivors) < beams:

@@ -3,10 +3,12 @@
 EngineError
 ├── ContextFullError   more positions than the language model has
 ├── UnsupportedError   a task or language that this model does not serve
+│   ├── DeviceError        a device that torch cannot compute on here
 │   └── UnansweredError    … with the weights that there are:
 │       ├── UntrainedError     they were not trained for it
 │       └── UnloadedError      those for it are not there
 ├── PackageError       a package that only some need, and that is not installed
+├── NoRoomError        weights that do not fit into a device's memory
 ├── TooLongError       an utterance longer than the model's positions
 ├── RecordingError     a sound file that cannot be heard
 └── WeightsError       a weight that is missing, damaged or does not fit
@@ -45,6 +47,18 @@ class UnsupportedError(EngineError):
         shown = ", ".join(self.supported[:8])
         more = ", …" if len(self.supported) > 8 else ""
         return f"no {self.kind} {self.value[:80]!r}; there are {shown}{more}"
+
+
+class DeviceError(UnsupportedError):
+    """Raised when a device is named that torch cannot compute on here."""
+
+    def __init__(self, name: str, found: Sequence[str], reason: str) -> None:
+        super().__init__("device", name, found)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        found = ", ".join(self.supported)
+        return f"no device {self.value[:80]!r} ({self.reason}); there are {found}"
 
 
 class UnansweredError(UnsupportedError):
@@ -92,6 +106,19 @@ class PackageError(EngineError):
         return (
             f"{self.what}: {self.package} is not installed "
             f"(pip install 'salmonn-live[{self.extra}]')"
+        )
+
+
+class NoRoomError(EngineError):
+    """Raised when weights do not fit into the memory of a device."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        self.device, self.reason = device, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the weights do not fit on {self.device} (salmonn-ask --dry-run says what "
+            f"they need): {self.reason}"
         )
 
 

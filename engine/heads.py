@@ -8,13 +8,17 @@ checkpoint itself (`engine.skills`).
 from collections.abc import Collection
 from pathlib import Path
 
+import torch
+
 from engine.beats import Beats
 from engine.checkpoint import Checkpoint
 from engine.config import EngineConfig
+from engine.device import CPU, check_dtype, sixteen_bits
 from engine.eight_bits import load_as_stored, to_int8
 from engine.errors import WeightsError
+from engine.few_bits import load_in
 from engine.listening import Head
-from engine.llm import LanguageModel, faster_dtype, load_llm
+from engine.llm import Dtype, LanguageModel, faster_dtype, load_llm, stored_dtype
 from engine.presets import PRESETS, RELEASED
 from engine.salmonn import add_lora, load_bridge
 from engine.salmonn_files import (
@@ -28,18 +32,25 @@ from engine.vocabulary import prune, words_of
 from engine.weights import resolve
 
 
-def load_head(config: EngineConfig) -> Head | None:
+def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
     """Return the head of a configuration; None if it names no trained weights.
 
     What is small and may be wrong comes first.
 
+    Args:
+        config: Names files and data types.
+        device: Where the head is to be.
+
     Raises:
+        PackageError: If so few bits need a package that is not installed.
+        UnsupportedError: If the device does not compute in the data type.
         WeightsError: If a file is missing or damaged, does not fit the others, or does
             not say what it was trained for.
     """
     path = config.parts.ckpt
     if path is None:
         return None
+    check_dtype("llm_dtype", config.llm_dtype, device)
     is_ours = config.preset in PRESETS
     trained = read_checkpoint(path, "custom" if is_ours else config.preset)
     skills = skills_of(config.preset, trained, path)
@@ -47,10 +58,10 @@ def load_head(config: EngineConfig) -> Head | None:
     check_llm(folder, trained)
     speech_shapes(resolve("whisper", config), trained)
     beats = _beats(config, trained)
-    llm = load_language_model(folder, config)
+    llm = load_language_model(folder, config, device)
     add_lora(llm, trained, alpha=None)
-    bridge = load_bridge(trained).eval().requires_grad_(False)
-    head = Head(bridge, beats, llm, skills)
+    bridge = load_bridge(trained).eval().requires_grad_(False).to(device)
+    head = Head(bridge, beats.to(device) if beats else None, llm, skills)
     shrink(llm, skills, config)
     return head
 
@@ -60,18 +71,37 @@ def leave_out(llm: LanguageModel, languages: Collection[str]) -> None:
     prune(llm.model, words_of(llm.tokenizer, languages, also=llm.stop))
 
 
-def load_language_model(folder: Path, config: EngineConfig) -> LanguageModel:
+def load_language_model(
+    folder: Path, config: EngineConfig, device: torch.device = CPU
+) -> LanguageModel:
     """Load a language model in what it is kept in, or, for int8, as it is stored.
 
     Raises:
+        PackageError: As `engine.few_bits.load_in` does.
         WeightsError: As `engine.llm.load_llm` does.
     """
     asked = config.llm_dtype
     if asked == "int8":
         return load_as_stored(folder)
-    if asked != "auto":
-        return load_llm(folder, asked)
-    return load_llm(folder, "float32" if config.dtype == "float32" else faster_dtype())
+    if asked == "8bit" or asked == "4bit":
+        return load_in(asked, folder, device=str(device))
+    if asked == "auto":
+        asked = _dtype(folder, config, device)
+    return load_llm(folder, asked, device=str(device))
+
+
+def _dtype(folder: Path, config: EngineConfig, device: torch.device) -> Dtype:
+    """Return what a language model computes in where nobody says.
+
+    What is stored in bfloat16 may have values beyond float16's.
+    """
+    if config.dtype == "float32":
+        return "float32"
+    if device.type == "cpu":
+        return faster_dtype()
+    small = sixteen_bits(device)
+    is_too_small = small == "float16" and stored_dtype(folder) == "bfloat16"
+    return "float32" if is_too_small else small
 
 
 def shrink(llm: LanguageModel, skills: Skills, config: EngineConfig) -> None:

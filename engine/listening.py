@@ -29,6 +29,7 @@ from engine.api import Finish, Mode, Prompt, Source
 from engine.beats import Beats
 from engine.beats_streaming import BlockBeats, StreamingBeats
 from engine.cache import Cache
+from engine.device import send
 from engine.errors import ContextFullError
 from engine.fbank import fbank
 from engine.geometry import SAMPLE_RATE
@@ -136,6 +137,7 @@ class Head:
         kind, dtype = self.llm.model.config.model_type, str(self.llm.dtype)
         if any(isinstance(module, Int8Linear) for module in self.llm.model.modules()):
             dtype = "int8"
+        dtype = self.llm.bits or dtype
         size = f"{self.num_parameters / 1e6:,.0f} M weights"
         words = ""
         if isinstance(head := self.llm.model.get_output_embeddings(), PrunedHead):
@@ -144,7 +146,8 @@ class Head:
 
     def no_speech(self) -> Tensor:
         """Return speech frames of nothing, (0, speech_frame_width)."""
-        return torch.empty(0, self.bridge.config.speech_frame_width)
+        weight: Tensor = self.bridge.speech_query_tokens
+        return weight.new_empty(0, self.bridge.config.speech_frame_width)
 
     def answer(
         self, prompt: Prompt, source: Source, mode: Mode, *, about: Cache
@@ -217,7 +220,7 @@ class Ear:
         self._tail: Cache | None = None  # everything so far, until more comes
 
     def push(self, samples: Tensor, speech: Tensor) -> None:
-        """Add audio (S,), and the speech frames (T, D) that settled with it."""
+        """Add audio (S,), on the CPU, and the speech frames (T, D) settled with it."""
         self._samples.append(samples)
         self._speech.append(speech)
         self._tail = None
@@ -310,7 +313,8 @@ class Ear:
             samples = torch.cat(self._samples)
             # The original continues what is shorter with zeros.
             samples = F.pad(samples, (0, max(0, SAMPLE_RATE - len(samples))))
-            audio = beats(fbank(samples)[None])[0].to(dtype)
+            weight = beats.post_extract_proj.weight
+            audio = beats(send(fbank(samples)[None], weight.device))[0].to(dtype)
         embeddings: Tensor = bridge(speech[None].to(dtype), audio)[0]
         return embeddings
 

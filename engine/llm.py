@@ -41,6 +41,7 @@ from engine import attention
 from engine.attention import Pass
 from engine.branching import Branches
 from engine.cache import Cache
+from engine.device import send
 from engine.errors import ContextFullError, WeightsError
 from engine.vocabulary import logits_of
 
@@ -104,6 +105,14 @@ class LanguageModel:
         return self.model.get_input_embeddings().weight.dtype
 
     @property
+    def bits(self) -> str:
+        """In how few bits its linear layers are kept by bitsandbytes; empty if not."""
+        kept = getattr(self.model.config, "quantization_config", None)
+        if not isinstance(kept, BitsAndBytesConfig):
+            return ""
+        return "8bit" if kept.load_in_8bit else "4bit"
+
+    @property
     def device(self) -> torch.device:
         """Where it runs."""
         return self.model.get_input_embeddings().weight.device
@@ -112,7 +121,7 @@ class LanguageModel:
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Return the embeddings of tokens, (N, D), scaled as the model has it."""
         table = self.model.get_input_embeddings()
-        embeddings: Tensor = table(torch.tensor(ids, device=self.device).long())
+        embeddings: Tensor = table(send(torch.tensor(ids).long(), self.device))
         return embeddings
 
     @torch.inference_mode()
@@ -160,7 +169,8 @@ class LanguageModel:
             raise ContextFullError(longest, self.max_positions)
         row = Branches(cache, len(stem), counts)
         hidden = self._run([stem, *branches], row)
-        return hidden[torch.tensor(counts).cumsum(0) + len(stem) - 1]
+        ends = torch.tensor(counts).cumsum(0) + len(stem) - 1
+        return hidden[send(ends, hidden.device)]
 
     def _run(self, pieces: Sequence[Tensor], packed: Pass | Branches) -> Tensor:
         """Return the hidden states of a row of pieces, (N, D)."""
@@ -188,7 +198,7 @@ class LanguageModel:
         if words is None:
             logits = head(hidden).float()
         else:
-            ids = torch.tensor(words, device=hidden.device)
+            ids = send(torch.tensor(words), hidden.device)
             logits = logits_of(head, hidden, ids).float()
         if cap := getattr(self.model.config, "final_logit_softcapping", None):
             logits = cap * torch.tanh(logits / cap)
@@ -280,6 +290,8 @@ def load_llm(
             output_loading_info=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except torch.OutOfMemoryError:
+        raise  # the folder is as it should be
     except (OSError, ValueError, RuntimeError) as exc:
         raise WeightsError(f"{folder} holds no language model: {exc}") from exc
     for kind in ("missing_keys", "unexpected_keys"):

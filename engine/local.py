@@ -28,6 +28,7 @@ from engine.api import (
     UtteranceOptions,
 )
 from engine.config import EncodingConfig, EngineConfig
+from engine.device import ON_CPU, check_dtype, choose, describe, room_on, sixteen_bits
 from engine.encoding import StreamingEncoder
 from engine.errors import UnsupportedError
 from engine.geometry import (
@@ -53,7 +54,6 @@ from engine.whisper import TASKS, Whisper, load_whisper
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
-DTYPES = ("float32", "bfloat16", "int8")
 TRIALS = 5  # runs of each data type; the fastest counts
 WARM_UP_S = 3.0
 MAX_SPEAKERS = 16
@@ -97,6 +97,7 @@ class LocalEngine:
             if head
             else "no questions answered: engine.parts.ckpt names no trained weights"
         )
+        where = describe(whisper.device)
         self._info = EngineInfo(
             model=config.preset if head else whisper.name,
             tasks=TASKS,
@@ -106,7 +107,7 @@ class LocalEngine:
             languages=tuple(whisper.vocabulary.languages),
             max_speakers=MAX_SPEAKERS if voices else 0,
             max_samples=MAX_SAMPLES,
-            description=f"{whisper.name} on cpu, {why}, {plural}; {answers}",
+            description=f"{whisper.name} on {where}, {why}, {plural}; {answers}",
             parameters=whisper.num_parameters + (head.num_parameters if head else 0),
         )
 
@@ -115,13 +116,20 @@ class LocalEngine:
         """Load what a configuration names.
 
         Raises:
+            DeviceError: If torch cannot compute where it says; nothing was loaded.
+            NoRoomError: If the weights do not fit there.
+            PackageError: If so few bits need a package that is not installed.
+            UnsupportedError: If that device does not compute in a data type.
             WeightsError: If a weight is missing or damaged.
         """
+        device = choose(config.device)
+        check_dtype("dtype", config.dtype, device)
         torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
         folder = resolve("whisper", config)
-        head = load_head(config)
-        voices = _load_voices(config)
-        whisper, why = _load(folder, config.dtype)
+        with room_on(device):
+            head = load_head(config, device)
+            voices = _load_voices(config, device)
+            whisper, why = _load(folder, config.dtype, device)
         return cls(whisper, config, why=why, head=head, voices=voices)
 
     @property
@@ -256,7 +264,7 @@ class LocalEngine:
         self._head = self._voices = None
 
 
-def _load_voices(config: EngineConfig) -> VoiceEncoder | None:
+def _load_voices(config: EngineConfig, device: torch.device) -> VoiceEncoder | None:
     """Return what tells voices apart, if the configuration wants it and it is there.
 
     Raises:
@@ -265,7 +273,7 @@ def _load_voices(config: EngineConfig) -> VoiceEncoder | None:
     is_wanted = config.speakers == "on" or (
         config.speakers == "auto" and is_there("voices", config)
     )
-    return load_voices(resolve("voices", config)) if is_wanted else None
+    return load_voices(resolve("voices", config)).to(device) if is_wanted else None
 
 
 def _layers(whisper: Whisper, head: Head) -> tuple[int, ...]:
@@ -274,13 +282,16 @@ def _layers(whisper: Whisper, head: Head) -> tuple[int, ...]:
     return tuple(range(last - max(1, head.bridge.config.speech_layers) + 1, last + 1))
 
 
-def _load(folder: Path, dtype: str) -> tuple[Whisper, str]:
-    """Return the weights in the data type asked for, or in the faster one."""
+def _load(folder: Path, dtype: str, device: torch.device) -> tuple[Whisper, str]:
+    """Return the weights in the data type asked for, or in the fastest."""
     if dtype != "auto":
-        return load_whisper(folder, dtype), f"{dtype} (as configured)"
+        return load_whisper(folder, dtype, device), f"{dtype} (as configured)"
+    if device.type != "cpu":
+        small = sixteen_bits(device)
+        return load_whisper(folder, small, device), small
     taken: dict[str, float] = {}
     fastest, chosen = dtype, None
-    for name in DTYPES:
+    for name in ON_CPU:
         whisper = load_whisper(folder, name)
         taken[name] = _seconds(whisper)
         if chosen is None or taken[name] < taken[fastest]:

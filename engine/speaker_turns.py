@@ -101,7 +101,7 @@ class LocalSpeakers:
 
     def _embed(self, windows: list[Samples]) -> Voices:
         stacked = torch.from_numpy(np.stack(windows).astype(np.float32))
-        voices: Voices = self._encoder.embed(stacked).numpy()
+        voices: Voices = self._encoder.embed(stacked).cpu().numpy()
         assert voices.shape[1] == WIDTH, "a voice has 256 numbers"
         return voices
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import manifest
+from engine.device import send
 from engine.errors import WeightsError
 from engine.features import mel_filters
 from engine.geometry import HOP, N_FFT
@@ -55,12 +56,13 @@ class VoiceEncoder(nn.Module):
         """Return what is heard in each window.
 
         Args:
-            windows: (B, S), in [-1, 1); training heard 1.6 s.
+            windows: (B, S), in [-1, 1), on the CPU; training heard 1.6 s.
 
         Returns:
             (B, 256), none negative, each of length 1; zeros where it heard nothing.
         """
-        _, (hidden, _) = self.lstm(mel_power(levelled(windows)))
+        features = send(mel_power(levelled(windows)), self.linear.weight.device)
+        _, (hidden, _) = self.lstm(features)
         heard = self.linear(hidden[-1]).relu()
         return nn.functional.normalize(heard, dim=1)
 

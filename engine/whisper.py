@@ -4,7 +4,7 @@ Reads a folder as transformers writes it.  How encoder and decoder run is next d
 (`whisper_encoder`, `whisper_decoder`); nothing here knows about streams.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from engine.checkpoint_names import check_shapes
 from engine.decoding import Filters
+from engine.device import CPU
 from engine.errors import WeightsError
 from engine.geometry import MAX_FRAMES, N_MELS
 from engine.quantise import Int8Linear, quantise
@@ -30,6 +31,8 @@ TRANSLATE = "translate:en"
 TRANSCRIBE = "transcribe"
 TASKS = (TRANSCRIBE, TRANSLATE)
 SAMPLES_TO_TIME_TOKEN = 320  # 20 ms
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Of what is not computed in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,10 @@ class Vocabulary:
     tasks: dict[str, int]
     """The tasks of `TASKS` and their tokens."""
     filters: Filters
+    """Where the logits are that they filter."""
     alignment_heads: Tensor
-    """Heads of the cross attention that follow the speech: (A, 2), layer and head."""
+    """Heads of the cross attention that follow the speech: (A, 2), layer and head; on
+    the CPU."""
 
     def prompt(self, language: str, task: str) -> list[int]:
         """Return the tokens before an answer without timestamps."""
@@ -82,6 +87,18 @@ class Whisper:
         return f"whisper-{sizes.get(width, f'd{width}')}"
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.model.model.encoder.conv1.weight.device
+
+    def to(self, device: torch.device) -> "Whisper":
+        """Move it to a device, and return it there."""
+        vocabulary = replace(
+            self.vocabulary, filters=self.vocabulary.filters.to(device)
+        )
+        return Whisper(self.model.to(device), vocabulary)
+
+    @property
     def num_parameters(self) -> int:
         """How many weights the checkpoint has, whatever they are kept in here."""
         with torch.device("meta"):
@@ -89,14 +106,16 @@ class Whisper:
         return int(whole.num_parameters())
 
 
-def load_whisper(folder: Path, dtype: str) -> Whisper:
-    """Load a checkpoint onto the CPU.
+def load_whisper(folder: Path, dtype: str, device: torch.device = CPU) -> Whisper:
+    """Load a checkpoint.
 
     Args:
         folder: As transformers writes it.
-        dtype: What to compute in: `float32`, `bfloat16`, or `int8` for the linear
-            layers of the decoder and float32 for the rest.  The encoder hears worse
-            in int8 (docs/adr/0010); the decoder is what waits for memory.
+        dtype: What to compute in: `float32`, `bfloat16`, `float16`, or, on the CPU,
+            `int8` for the linear layers of the decoder and float32 for the rest.  The
+            encoder hears worse in int8 (docs/adr/0010); the decoder is what waits for
+            memory.
+        device: Where.
 
     Raises:
         WeightsError: If a file is missing, or weights do not fit the model.
@@ -105,7 +124,7 @@ def load_whisper(folder: Path, dtype: str) -> Whisper:
     try:
         model, info = WhisperForConditionalGeneration.from_pretrained(
             folder,
-            dtype=torch.bfloat16 if dtype == "bfloat16" else torch.float32,
+            dtype=DTYPES.get(dtype, torch.float32),
             local_files_only=True,
             output_loading_info=True,
         )
@@ -121,7 +140,7 @@ def load_whisper(folder: Path, dtype: str) -> Whisper:
     if dtype == "int8":
         quantise(model.model.decoder)
         model.proj_out = Int8Linear(model.proj_out)
-    return Whisper(model, _vocabulary(tokenizer, generation))
+    return Whisper(model, _vocabulary(tokenizer, generation)).to(device)
 
 
 def load_encoder(folder: Path) -> WhisperEncoder:

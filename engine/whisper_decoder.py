@@ -18,14 +18,17 @@ from transformers.models.whisper.modeling_whisper import (
     WhisperForConditionalGeneration,
 )
 
+from engine.device import send
+
+FRAMES = 64  # that there is room for at first
+
 
 class CrossKeys:
     """Keys and values of the cross attention, of every layer, as frames settle."""
 
-    def __init__(
-        self, layers: int, heads: int, width: int, frames: int, dtype: torch.dtype
-    ) -> None:
-        self._buffer = torch.empty(layers, 2, heads, frames, width, dtype=dtype)
+    def __init__(self, room: Tensor) -> None:
+        """Begin with room for some frames, (layers, 2, H, T, K)."""
+        self._buffer = room
         self._settled = 0
 
     @property
@@ -70,8 +73,8 @@ class Pass:
     past: list[tuple[Tensor, Tensor]]
     """Keys and values of the tokens so far, a pair a layer, each (B, H, N, K)."""
     num_tokens: int = 0
-    watched: dict[int, list[int]] = field(default_factory=dict)
-    """Heads of the cross attention to watch, by layer."""
+    watched: dict[int, Tensor] = field(default_factory=dict)
+    """Heads of the cross attention to watch, by layer, where the frames lie."""
     looks: list[Tensor] = field(default_factory=list)
     """Where the tokens of each call looked: (A, N, T), A the watched heads."""
 
@@ -89,6 +92,7 @@ class Pass:
 
     def select(self, rows: Tensor) -> None:
         """Keep the rows of a batch, (B,), in that order; a row may come twice."""
+        rows = send(rows, self.cross.device)
         self.past = [(k[rows], v[rows]) for k, v in self.past]
 
 
@@ -98,7 +102,6 @@ class TokenDecoder:
     def __init__(self, model: WhisperForConditionalGeneration) -> None:
         self._decoder: WhisperDecoder = model.model.decoder
         self._head = model.proj_out
-        self._dtype = model.model.decoder.embed_positions.weight.dtype
         config = model.config
         self._heads = config.decoder_attention_heads
         self.width: int = config.d_model
@@ -109,9 +112,9 @@ class TokenDecoder:
 
     def new_cross(self) -> CrossKeys:
         """Return the cross attention's store of an utterance that has not begun."""
-        return CrossKeys(
-            len(self._decoder.layers), self._heads, self._head_width, 64, self._dtype
-        )
+        weight: Tensor = self._decoder.embed_positions.weight
+        shape = (len(self._decoder.layers), 2, self._heads, FRAMES, self._head_width)
+        return CrossKeys(weight.new_empty(shape))
 
     @torch.inference_mode()
     def project(self, frames: Tensor) -> Tensor:
@@ -135,12 +138,16 @@ class TokenDecoder:
 
         Args:
             cross: (layers, 2, H, T, K).
-            watch: Pairs of layer and head, (A, 2), whose attention to note; only
-                for batches of one.
+            watch: Pairs of layer and head, (A, 2), on the CPU, whose attention to
+                note; only for batches of one.
         """
-        watched: dict[int, list[int]] = {}
+        heads: dict[int, list[int]] = {}
         for layer, head in watch.tolist() if watch is not None else ():
-            watched.setdefault(layer, []).append(head)
+            heads.setdefault(layer, []).append(head)
+        watched = {
+            layer: send(torch.tensor(some), cross.device)
+            for layer, some in heads.items()
+        }
         return Pass(cross, [], watched=watched)
 
     @torch.inference_mode()
@@ -148,7 +155,7 @@ class TokenDecoder:
         """Append tokens to a pass.
 
         Args:
-            tokens: (B, N), int64.
+            tokens: (B, N), int64, on the CPU.
             state: The pass; it grows by N tokens.
 
         Returns:
@@ -157,7 +164,7 @@ class TokenDecoder:
         count = tokens.shape[1]
         start = state.num_tokens
         positions = self._decoder.embed_positions.weight[start : start + count]
-        x = self._decoder.embed_tokens(tokens) + positions
+        x = self._decoder.embed_tokens(send(tokens, positions.device)) + positions
         first = not state.past
         looks: list[Tensor] = []
         for index, layer in enumerate(self._decoder.layers):
@@ -174,7 +181,7 @@ class TokenDecoder:
             query = self._split(
                 layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(x))
             )
-            if heads := state.watched.get(index):
+            if (heads := state.watched.get(index)) is not None:
                 looks.append(_attention(query[0, heads], keys[heads]))
             x = x + self._attend_frames(layer.encoder_attn, query, keys, values)
             x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
@@ -208,7 +215,7 @@ class TokenDecoder:
             values = torch.cat([past[1], values], 2)
         N, total = query.shape[2], keys.shape[2]
         if N > 1:
-            mask = torch.ones(N, total, dtype=torch.bool).tril(total - N)
+            mask = x.new_ones(N, total, dtype=torch.bool).tril(total - N)
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         return attention.out_proj(mixed.transpose(1, 2).flatten(2)), (keys, values)
 

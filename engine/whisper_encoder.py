@@ -24,6 +24,7 @@ from transformers.models.whisper.modeling_whisper import (
     WhisperEncoder,
 )
 
+from engine.device import send
 from engine.geometry import ENCODER_STRIDE
 
 
@@ -35,9 +36,17 @@ class SlidingKeys:
     it adds.
     """
 
-    def __init__(self, heads: int, width: int, limit: int, dtype: torch.dtype) -> None:
+    def __init__(self, heads: int, width: int, limit: int, like: Tensor) -> None:
+        """Make room for the keys and values of `heads` heads, each `width` wide.
+
+        Args:
+            heads: H.
+            width: K.
+            limit: The most frames.
+            like: A weight; keys and values are of its type, and lie where it does.
+        """
         self._limit = limit
-        self._buffer = torch.empty(2, heads, 2 * limit, width, dtype=dtype)
+        self._buffer = like.new_empty(2, heads, 2 * limit, width)
         self._end = 0
 
     @property
@@ -93,16 +102,17 @@ class BlockEncoder:
         self._head_width = encoder.config.d_model // self._heads
 
     @property
-    def dtype(self) -> torch.dtype:
-        """What the encoder computes in."""
-        return self._encoder.conv1.weight.dtype
+    def _weight(self) -> Tensor:
+        """A weight: what is computed is of its type, and lies where it does."""
+        weight: Tensor = self._encoder.conv1.weight
+        return weight
 
     def new_state(self) -> EncoderState:
         """Return the state of an utterance that has not begun."""
         return EncoderState(
             [
                 SlidingKeys(
-                    self._heads, self._head_width, self._left_frames, self.dtype
+                    self._heads, self._head_width, self._left_frames, self._weight
                 )
                 for _ in self._encoder.layers
             ]
@@ -111,7 +121,7 @@ class BlockEncoder:
     def no_frames(self) -> Tensor:
         """Return encoder frames of nothing, (0, L·D)."""
         width = len(self._layers) * self._encoder.config.d_model
-        return torch.empty(0, width, dtype=self.dtype)
+        return self._weight.new_empty(0, width)
 
     @torch.inference_mode()
     def encode(
@@ -120,9 +130,9 @@ class BlockEncoder:
         """Encode a block.
 
         Args:
-            features: Normalised log-mel, (M, 80), M even.  Where the state has
-                frames before the block, the first two are the two mel frames
-                before it, which the convolutions reach back to.
+            features: Normalised log-mel, (M, 80), M even, on the CPU.  Where the
+                state has frames before the block, the first two are the two mel
+                frames before it, which the convolutions reach back to.
             state: What came before; None means nothing.
             keep: How many of the first new frames to keep in the state.
 
@@ -153,7 +163,7 @@ class BlockEncoder:
         A convolution of width 3 looks one frame back: conv1 one mel frame, conv2
         one of conv1's.  At the start of a clip both see zeros instead.
         """
-        x = features.to(self.dtype).T
+        x = send(features, self._weight.device, self._weight.dtype).T
         x = F.gelu(self._encoder.conv1(x))
         if not at_start:
             # The first of the two carried frames lacked its own left neighbour;

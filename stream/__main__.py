@@ -124,6 +124,8 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
     engine = replace(config.engine, parts=replace(config.engine.parts, **parts))
     if arguments.preset is not None:
         engine = replace(engine, preset=arguments.preset)
+    if arguments.device is not None:
+        engine = replace(engine, device=arguments.device)
     auth = replace(
         config.auth,
         tls_cert=arguments.tls_cert or config.auth.tls_cert,
@@ -154,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML")
     parser.add_argument("--preset", choices=presets, help="which model")
+    parser.add_argument(
+        "--device", help="engine.device: cpu, cuda, cuda:1, or auto (default: cpu)"
+    )
     for part in PARTS:
         parser.add_argument(
             f"--{part}", type=Path, metavar="PATH", help=f"engine.parts.{part}"

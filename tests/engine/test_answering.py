@@ -3,12 +3,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from engine.answering import Answer, Sampling, Search, advance, choose, search
+from engine.answering import Answer, Sampling, Search, advance, draw, search
 from engine.api import Finish
 from engine.cache import Cache
 from engine.errors import ContextFullError
 from engine.llm import LanguageModel
-from tests.engine.tiny_llm import STOP, VOCABULARY_SIZE, WIDTH, tiny_llm, tiny_model
+from tests.engine.tiny_llm import STOP, WIDTH, tiny_llm, tiny_model
 
 WORDS = {2: "<0xE4>", 3: "<0xB8>", 4: "<0xAD>"}
 
@@ -49,7 +49,7 @@ def scripted(tokens, **sampling):
     ours = answer(**sampling)
     shown = []
     for token in tokens:
-        ours.take(torch.eye(VOCABULARY_SIZE)[token])
+        ours.take(token)
         shown.append(ours.text)
     return ours, shown
 
@@ -137,39 +137,41 @@ def test_an_answer_too_long_for_the_model_changes_none(llm):
     assert (fits.tokens, len(fits.cache)) == ([], 0)
 
 
-def test_temperature_zero_takes_the_likeliest():
-    assert choose(torch.tensor([1.0, 3.0, 2.0]), Sampling()) == 1
+def test_temperature_zero_takes_the_likeliest(llm):
+    ours = answer(max_tokens=1)
+    advance(llm, [ours])
+    assert ours.tokens == [int(llm.prefill(prompt(), Cache()).argmax())]
 
 
 def test_a_draw_follows_the_probabilities():
     logits = torch.tensor([0.5, 0.3, 0.2]).log()
     generator = torch.Generator().manual_seed(0)
     how = Sampling(temperature=1.0, top_p=1.0)
-    drawn = [choose(logits, how, generator) for _ in range(2000)]
+    drawn = [draw(logits, how, generator) for _ in range(2000)]
     # Three deviations are 0.034: a false alarm in 400, but the seed is fixed.
     assert [drawn.count(i) / 2000 for i in range(3)] == pytest.approx(
         [0.5, 0.3, 0.2], abs=0.034
     )
     cold = Sampling(temperature=0.05, top_p=1.0)
-    assert {choose(logits, cold, generator) for _ in range(100)} == {0}
+    assert {draw(logits, cold, generator) for _ in range(100)} == {0}
 
 
 def test_the_unlikely_tail_is_never_drawn():
     logits = torch.tensor([0.1, 0.5, 0.3, 0.1]).log()
     how = Sampling(temperature=1.0, top_p=0.7)
-    assert {choose(logits, how) for _ in range(200)} == {1, 2}
+    assert {draw(logits, how) for _ in range(200)} == {1, 2}
     greedy = Sampling(temperature=1.0, top_p=0.0)
-    assert {choose(logits, greedy) for _ in range(20)} == {1}
+    assert {draw(logits, greedy) for _ in range(20)} == {1}
 
 
 def test_a_seed_repeats_a_draw(llm):
-    def draw():
+    def drawn():
         ours = answer(temperature=1.0, seed=3, max_tokens=9)
         while ours.finish is None:
             advance(llm, [ours])
         return ours.tokens
 
-    assert draw() == draw()
+    assert drawn() == drawn()
 
 
 def test_a_search_of_one_beam_is_the_greedy_answer(llm):

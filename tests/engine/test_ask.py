@@ -261,7 +261,7 @@ def test_a_device_that_is_not_there_is_wrong_usage(files, sounds, capsys):
     asked = [sounds[0], *tiny(files), "--task", "describe", "--device", "abacus"]
     code, out, err = run(capsys, *asked)
     assert (code, out) == (2, "")
-    assert "no device 'abacus'; there are cpu" in err
+    assert "no device 'abacus' (torch does not compute there); there are cpu" in err
 
 
 def test_few_bits_need_a_package_and_say_which(files, sounds, capsys, monkeypatch):

@@ -89,7 +89,7 @@ def test_encoding_without_keeping_leaves_no_trace(tiny_model, features):
 
 @pytest.mark.parametrize("pieces", [[3], [5, 5], [4] * 7, [1] * 30])
 def test_sliding_keys_hold_the_last_frames(pieces):
-    cache, everything = SlidingKeys(2, 4, 5, torch.float32), torch.empty(2, 2, 0, 4)
+    cache, everything = SlidingKeys(2, 4, 5, torch.empty(0)), torch.empty(2, 2, 0, 4)
     for count in pieces:
         keys, values = torch.randn(2, count, 4), torch.randn(2, count, 4)
         everything = torch.cat([everything, torch.stack([keys, values])], 2)

@@ -112,6 +112,21 @@ async def test_an_unknown_preset_is_wrong_usage():
     assert "invalid choice: 'huge'" in err
 
 
+async def test_a_device_that_is_no_name_of_one_is_wrong_usage():
+    status, out, err = await outcome("--device", "gpu")
+    assert (status, out) == (2, "")
+    assert err == (
+        "salmonn-serve: device is 'gpu'; it must be auto, cpu, cuda or, of several, "
+        "cuda:1\n"
+    )
+
+
+async def test_the_device_of_the_command_line_is_the_engine_s():
+    status, out, _ = await outcome("--device", "cuda:1", "--show-config")
+    assert status == 0
+    assert tomllib.loads(out)["engine"]["device"] == "cuda:1"
+
+
 async def test_missing_weights_are_told_before_the_port_opens(tmp_path):
     path = tmp_path / "server.toml"
     path.write_text("[engine]\nthreads = 1\n")
