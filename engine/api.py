@@ -127,6 +127,9 @@ class UtteranceOptions:
     They are not answered unless `ask` is called; named here, the audio's share of the
     work is done while it arrives.
     """
+    questions: bool = False
+    """Whether questions about the audio are likely; then, too, that work is done while
+    it arrives."""
     language: str | None = None
     """Code of the spoken language; None lets the model tell."""
     likely_language: str | None = None

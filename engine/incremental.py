@@ -98,17 +98,24 @@ class WhisperUtterance:
         self._rest: torch.Tensor | None = None  # frames of the end, until more comes
         self._head, self._ear = head, None
         self._is_read_along = bool(options.tasks or options.prompted)
+        self._is_asked = False  # about what was heard so far
         # Where finals are encoded anew, only partials and answers need blocks.
         self._is_eager = self._is_read_along and self._closing is Mode.STREAMING
         if head is not None:
-            eager = self._hears_at_once(head, options.prompted)
-            self._ear = Ear(head, eager=eager)
-            self._is_eager |= eager
+            self._ear = Ear(head)
+            if options.questions or self._is_prompted(head, options.prompted):
+                self._hear_at_once(self._ear)
 
-    def _hears_at_once(self, head: Head, prompted: Sequence[str]) -> bool:
-        """Return whether the audio will be asked about as it is encoded on arrival."""
+    @staticmethod
+    def _is_prompted(head: Head, prompted: Sequence[str]) -> bool:
+        """Return whether a task that is announced is answered from the audio."""
         sources = [head.skills.source(Prompt(task=task)) for task in prompted]
-        return self._replies is Mode.STREAMING and Source.AUDIO in sources
+        return Source.AUDIO in sources
+
+    def _hear_at_once(self, ear: Ear) -> None:
+        """From now on, do the work on the audio as it comes, if that is of use."""
+        if self._replies is Mode.STREAMING:
+            ear.is_eager = self._is_eager = self._is_read_along = True
 
     def push(self, samples: Samples) -> None:
         """Add audio; see `engine.api.Utterance`."""
@@ -119,6 +126,8 @@ class WhisperUtterance:
         self._final = self._rest = None
         new = torch.from_numpy(samples)
         self._encoding.hear(new)
+        if self._is_asked and self._ear is not None:  # and may be asked again
+            self._hear_at_once(self._ear)
         self._take(new, self._encoding.settle() if self._is_eager else self._no_frames)
 
     def _settle(self) -> None:
@@ -272,6 +281,7 @@ class WhisperUtterance:
             raise UnsupportedError("prompt", prompt.task or prompt.text, names)
         if self._head.skills.source(prompt) is Source.TRANSCRIPT:
             return self._head.answer_text(prompt, self._transcript())
+        self._is_asked = True
         if self._replies is Mode.EXACT:
             return self._ear.ask_exact(prompt, self._thirty_seconds())
         mode = Mode.STREAMING if self._is_read_along else Mode.EXACT

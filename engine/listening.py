@@ -205,8 +205,8 @@ class Ear:
         eager: Whether the work is done as audio arrives, or only once it is asked for.
     """
 
-    def __init__(self, head: Head, *, eager: bool) -> None:
-        self._head, self._eager = head, eager
+    def __init__(self, head: Head, *, eager: bool = False) -> None:
+        self._head, self.is_eager = head, eager
         self._queries = head.bridge.config.queries
         self._cache = Cache()
         self._windows = WindowStream(head.bridge)
@@ -224,7 +224,7 @@ class Ear:
         self._samples.append(samples)
         self._speech.append(speech)
         self._tail = None
-        if self._eager:
+        if self.is_eager:
             self._unread.append(self._heard())
             if sum(map(len, self._unread)) >= READ_WINDOWS * self._queries:
                 self._extend(self._cache, torch.cat(self._unread))

@@ -39,6 +39,9 @@ from stream.questions import (
 from stream.recent import RecentAudio
 from stream.wishes import AUDIO_QUESTION, TRANSCRIBE, Wishes
 
+LIKELY_SAMPLES = 60 * SAMPLE_RATE
+"""How much audio after a question about a segment others are likely to follow."""
+
 
 class Asker:
     """Asks, and passes on what is answered."""
@@ -79,11 +82,19 @@ class Asker:
         """Segment and task of each reply that will be a final."""
         self._numbers = itertools.count(1)
         self._language = wishes.options.language
+        self._likely_until = 0
 
     @property
     def num_open(self) -> int:
         """How many questions have no answer yet."""
         return len(self._questions)
+
+    def expects(self, start: int) -> bool:
+        """Return whether a segment that begins at a sample is likely to be asked about.
+
+        Whoever asked about one a moment ago may ask about the next.
+        """
+        return start < self._likely_until
 
     def hear(self, frame: Frame) -> None:
         """Take the next frame, voiced or not."""
@@ -139,7 +150,11 @@ class Asker:
         try:
             if refused is not None:
                 raise refused
-            self._open(ask, self._checked(ask), self._passage(ask))
+            prompt, passage = self._checked(ask), self._passage(ask)
+            self._open(ask, prompt, passage)
+            if passage.segment is not None:
+                now = self._offset + self._recent.end
+                self._likely_until = now + LIKELY_SAMPLES
         except StreamError as exc:
             self._say(refusal(ask.id, exc))
 

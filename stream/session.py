@@ -332,7 +332,7 @@ class Session:
         self._jobs.append(
             OpenUtterance(
                 number,
-                self._options,
+                replace(self._options, questions=self._asker.expects(start)),
                 wishes.hears_partials,
                 wishes.keep,
                 wishes.speakers,

@@ -5,7 +5,7 @@ import torch
 
 from engine.api import Mode, Prompt, UtteranceOptions, by_task
 from engine.config import EncodingConfig, EngineConfig
-from engine.geometry import SAMPLE_RATE, WINDOW_SAMPLES
+from engine.geometry import ENCODER_RATE, SAMPLE_RATE, WINDOW, WINDOW_SAMPLES
 from engine.local import LocalEngine
 from engine.voices import VoiceEncoder
 from engine.whisper_encoder import BlockEncoder
@@ -77,6 +77,79 @@ def test_audio_that_is_only_asked_about_is_encoded_once_for_all_questions(
         assert reply.mode is Mode.EXACT
         reply.close()
     assert encoded == [600], "5 s, and 1 s of silence behind them"
+    utterance.close()
+
+
+def left_when_asked(engine, encoded, utterance):
+    """Return how many frames are encoded, and positions read in how many passes."""
+    passes, run = [], engine._head.llm.extend
+
+    def counted(pieces, caches):
+        passes.append(sum(map(len, pieces)))
+        return run(pieces, caches)
+
+    engine._head.llm.extend = counted
+    encoded.append(0)
+    reply = utterance.ask(Prompt(text="What is it?"))
+    engine._head.llm.extend = run
+    assert reply.mode is Mode.STREAMING
+    reply.close()
+    return encoded[-1], sum(passes), len(passes)
+
+
+def push_seconds(utterance, seconds):
+    for _ in range(2 * seconds):
+        utterance.push(np.zeros(SAMPLE_RATE // 2, np.float32))
+
+
+# A block and its right context, the start of the next block, a second of silence.
+MOST_FRAMES = 2 * (3 * 2 * WINDOW) + 100 + 2
+MOST_WINDOWS = 15  # as a prompt that was announced leaves (docs/adr/0034)
+
+
+@pytest.mark.parametrize("tasks", [("transcribe",), ()])
+def test_after_a_question_the_next_one_costs_no_more_in_a_longer_segment(
+    tiny_whisper, encoded, tasks
+):
+    head = tiny_head("gemma3", beats=None, queries=2)
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny", head=head)
+    for seconds in (3, 20):
+        utterance = engine.open(UtteranceOptions(tasks=tasks))
+        push_seconds(utterance, seconds)
+        utterance.ask(Prompt(text="What is it?")).close()
+        push_seconds(utterance, 3)
+        frames, positions, passes = left_when_asked(engine, encoded, utterance)
+        utterance.close()
+        assert frames <= MOST_FRAMES
+        assert (positions <= MOST_WINDOWS * 2, passes) == (True, 1)
+
+
+def test_where_questions_are_likely_the_first_costs_no_more_in_a_longer_segment(
+    tiny_whisper, encoded
+):
+    head = tiny_head("gemma3", beats=None, queries=2)
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny", head=head)
+    for seconds in (3, 20):
+        utterance = engine.open(UtteranceOptions(tasks=(), questions=True))
+        push_seconds(utterance, seconds)
+        frames, positions, passes = left_when_asked(engine, encoded, utterance)
+        utterance.close()
+        assert frames <= MOST_FRAMES
+        assert (positions <= MOST_WINDOWS * 2, passes) == (True, 1)
+
+
+def test_a_first_question_that_nobody_expected_reads_all_windows_in_one_pass(
+    tiny_whisper, encoded
+):
+    head = tiny_head("gemma3", beats=None, queries=2)
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny", head=head)
+    utterance = engine.open(UtteranceOptions())
+    push_seconds(utterance, 20)
+    utterance.partial()  # whose blocks the question shares
+    frames, positions, passes = left_when_asked(engine, encoded, utterance)
+    windows = (21 * ENCODER_RATE) // WINDOW  # of 20 s, and the second of silence
+    assert frames <= MOST_FRAMES
+    assert (positions, passes) == (len(head.opening) + 2 * windows, 1)
     utterance.close()
 
 

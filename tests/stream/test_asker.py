@@ -559,3 +559,32 @@ def test_each_task_is_answered_once_a_segment_whatever_happens(moves):
     assert not open_
     assert session.is_over
     assert (desk.engine.num_open, desk.engine.num_replies) == (0, 0)
+
+
+class Expecting(ScriptedEngine):
+    """Notes of which utterances questions were likely."""
+
+    def __init__(self):
+        super().__init__()
+        self.likely = []
+
+    def open(self, options):
+        self.likely.append(options.questions)
+        return super().open(options)
+
+
+@pytest.mark.parametrize(
+    ("about", "silent_s", "likely"),
+    [("segment", 1, True), ("segment", 61, False), ("recent", 1, False)],
+)
+def test_who_asked_about_a_segment_is_likely_to_ask_about_those_of_the_next_minute(
+    about, silent_s, likely
+):
+    engine = Expecting()
+    session, desk = at_work(engine=engine)
+    session.push(TALK)
+    session.ask(ask(about=about))
+    session.push(bytes(SECOND * silent_s) + speak(4, 0, 0))
+    desk.run()
+    assert engine.likely[:2] == [False, False], "two segments before the question"
+    assert any(engine.likely[2:]) is likely
