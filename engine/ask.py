@@ -210,18 +210,30 @@ def _device(name: str) -> str:
 
 
 def _load_mini(options: argparse.Namespace) -> "Answerer":
-    kinds = get_args(get_type_hints(EngineConfig)["dtype"])
-    dtype: Any = options.dtype or "float32"
-    if dtype not in kinds:
-        raise UnsupportedError("data type of mini", dtype, kinds)
+    dtype = _mini_dtype(options)
     from engine.asking import EngineAnswerer
     from engine.local import LocalEngine
 
     device = _device(options.device)
     if not DEVICE.fullmatch(device):
         raise UnsupportedError("device of mini", device, ("cpu", "cuda"))
-    config = EngineConfig(device=device, dtype=dtype, parts=_parts(options))
+    config = EngineConfig(
+        device=device, dtype=dtype, llm_dtype=dtype, parts=_parts(options)
+    )
     return EngineAnswerer(LocalEngine.load(config))
+
+
+def _mini_dtype(options: argparse.Namespace) -> Any:
+    """Return in what the mini computes, both its Whisper and its language model.
+
+    Raises:
+        UnsupportedError: If it cannot.
+    """
+    kinds = get_args(get_type_hints(EngineConfig)["dtype"])
+    dtype = options.dtype or "float32"
+    if dtype not in kinds:
+        raise UnsupportedError("data type of mini", dtype, kinds)
+    return dtype
 
 
 def _usual_dtype(device: str) -> str:
@@ -232,7 +244,8 @@ def _look(preset: str, options: argparse.Namespace, notes: Console) -> int:
     """Say what there is and what it needs; load nothing."""
     if options.device == "auto":
         options.device = _device("auto")
-    dtype = options.dtype or _usual_dtype(options.device)
+    usual = options.dtype or _usual_dtype(options.device)
+    dtype = _mini_dtype(options) if preset == "mini" else usual
     found = _inspect(preset, dtype, options)
     if options.json != STDOUT:
         shown = Console(highlight=False, markup=False)
@@ -251,7 +264,8 @@ def _inspect(preset: str, dtype: Any, options: argparse.Namespace) -> "Inspectio
 
     parts = _parts(options)
     if preset == "mini":
-        return inspect_mini(EngineConfig(parts=parts))
+        config = EngineConfig(parts=parts)
+        return inspect_mini(config, precision=dtype, device=options.device)
     return inspect(
         parts, preset, precision=dtype, beams=options.beams, device=options.device
     )

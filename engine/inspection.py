@@ -4,7 +4,7 @@ Reads headers, and whole only what is small (the checkpoint, BEATs); the big par
 loaded by nobody here.  Whatever is wrong is told for all parts at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,17 +15,21 @@ from engine.checkpoint import BeatsCheckpoint, Checkpoint
 from engine.checkpoint_sizes import LanguageModel
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import WeightsError
+from engine.heads import skills_of
 from engine.manifest import digest
 from engine.memory import (
+    HEAD,
     CacheShape,
     PartMemory,
     Precision,
     Shapes,
+    fewer_words_memory,
     memory_of,
     whisper_memory,
 )
 from engine.presets import LARGE_V2, RELEASED
 from engine.shards import Shards
+from engine.vocabulary import words_of
 from engine.weights import resolve
 
 T = TypeVar("T")
@@ -101,30 +105,69 @@ def inspect(
     )
 
 
-def inspect_mini(config: EngineConfig) -> Inspection:
-    """Look at what captions need: Whisper, encoder and decoder.
+def inspect_mini(
+    config: EngineConfig, *, precision: Precision = "float32", device: str = "cpu"
+) -> Inspection:
+    """Look at what captions need, and at what answers prompts if an adapter is named.
 
     Args:
         config: Of the preset `mini`.
+        precision: In which Whisper and the language model would be loaded.
+        device: Where it is to run, as torch names it.
     """
-    look = _Look("mini")
-
-    def whole(path: Path) -> tuple[Shapes, str]:
-        found = Shards.of(path).shapes()
-        return found, f"Whisper, {len(found)} tensors; questions need an adapter"
-
-    folder: Path | None = None
-    try:
-        folder = resolve("whisper", config, fetch=False)
-    except WeightsError as exc:
-        look.findings.append(
-            Finding(part="whisper", path="", size_bytes=0, what="", problem=str(exc))
-        )
-    shapes = look.at("whisper", folder, whole) if folder else None
-    memory = [whisper_memory(shapes)] if shapes else []
+    look, ckpt = _Look("mini"), config.parts.ckpt
+    trained = look.at("ckpt", ckpt, _adapter) if ckpt else None
+    whole = look.resolved("whisper", config, lambda path: _whisper(path, ckpt, trained))
+    memory = [whisper_memory(whole, precision)] if whole else []
+    if trained:
+        memory += _head_memory(look, trained, config, precision, device)
     return Inspection(
         preset="mini", findings=tuple(look.findings), memory=tuple(memory)
     )
+
+
+def _head_memory(
+    look: "_Look",
+    trained: Checkpoint,
+    config: EngineConfig,
+    precision: Precision,
+    device: str,
+) -> list[PartMemory]:
+    """Return what a head needs beside Whisper; nothing if a part of it is missing.
+
+    Live, an answer is not searched with beams, and has one cache.
+    """
+    has_audio = trained.sizes.bridge.audio_width > 0
+    beats = None
+    if has_audio:
+        beats = look.at("beats", config.parts.beats, lambda path: _beats(path, trained))
+    written = trained.skills.written if trained.skills else None
+    llm = look.resolved(
+        "llm",
+        config,
+        lambda path: _llm_for(path, trained, written),
+        name="llm" if config.parts.llm else "gemma",
+    )
+    if llm is None or (has_audio and beats is None):
+        return []
+    shapes, settings, words = llm
+    if words is not None:  # a whole head that shares no rows with the table is dropped
+        shapes = {name: shape for name, shape in shapes.items() if name != HEAD}
+    memory = memory_of(
+        speech={},
+        audio=beats.model.config if beats else None,
+        bridge=trained.sizes.bridge,
+        lora=_shapes(trained),
+        llm=shapes,
+        cache=_cache_shape(settings),
+        precision=precision,
+        beams=1,
+        device=device,
+    )
+    if words is not None:
+        width = settings["hidden_size"]
+        memory.insert(-1, fewer_words_memory(words, width, precision))
+    return memory
 
 
 def released_memory(
@@ -179,6 +222,31 @@ class _Look:
         )
         self.findings.append(finding)
         return found
+
+    def resolved(
+        self,
+        part: str,
+        config: EngineConfig,
+        read: Callable[[Path], tuple[T, str]],
+        *,
+        name: str = "",
+    ) -> T | None:
+        """Return what a part holds that lies where its preset has it; fetch nothing.
+
+        Args:
+            part: Of `PartsConfig`.
+            config: Says where parts lie.
+            read: As for `at`.
+            name: What the preset calls it, if not so.
+        """
+        try:
+            path = resolve(name or part, config, fetch=False)
+        except WeightsError as exc:
+            self.findings.append(
+                Finding(part=part, path="", size_bytes=0, what="", problem=str(exc))
+            )
+            return None
+        return self.at(part, path, read)
 
 
 def _expected(part: str, preset: str) -> str:
@@ -245,6 +313,38 @@ def _llm(
         width=config.get("hidden_size", 0), layers=config.get("num_hidden_layers", 0)
     )
     return (shapes, config), f"{config.get('model_type')}: {found}"
+
+
+def _adapter(path: Path) -> tuple[Checkpoint, str]:
+    """Return an adapter of the mini, which must say what it was trained for."""
+    found, what = _checkpoint(path, "custom")
+    skills_of("mini", found, path)
+    return found, what
+
+
+def _whisper(
+    path: Path, ckpt: Path | None, trained: Checkpoint | None
+) -> tuple[Shapes, str]:
+    """Return all tensors of a Whisper, its decoder's, too."""
+    salmonn_files.speech_shapes(path, trained)
+    found = Shards.of(path).shapes()
+    note = "" if ckpt else "; questions need an adapter"
+    return found, f"Whisper, {len(found)} tensors{note}"
+
+
+def _llm_for(
+    path: Path, trained: Checkpoint, written: Collection[str] | None
+) -> tuple[tuple[Shapes, dict[str, Any], int | None], str]:
+    """Return a language model's shapes, its settings, and of how many words it writes.
+
+    None means all of them: then its head is not copied.
+    """
+    (shapes, config), what = _llm(path, trained)
+    words = None
+    if written is not None:
+        words = len(words_of(salmonn_files.load_tokenizer(path), written))
+        what += f"; writes {words:,} words"
+    return (shapes, config, words), what
 
 
 def _shapes(trained: Checkpoint) -> Shapes:

@@ -92,7 +92,7 @@ def audio_positions(bridge: BridgeConfig) -> int:
 def memory_of(
     *,
     speech: Shapes,
-    audio: BeatsConfig,
+    audio: BeatsConfig | None,
     bridge: BridgeConfig,
     lora: Shapes,
     llm: Shapes,
@@ -105,8 +105,8 @@ def memory_of(
     """Return what each part needs, in the order in which sound passes them.
 
     Args:
-        speech: Tensors of Whisper's encoder.
-        audio: Shape of BEATs.
+        speech: Tensors of Whisper's encoder; none leaves it out.
+        audio: Shape of BEATs; None where there is none.
         bridge: Shape of the bridge.
         lora: Tensors of the LoRA.
         llm: Tensors of the language model, under transformers' names.
@@ -118,9 +118,11 @@ def memory_of(
     """
     positions = PROMPT_TOKENS + audio_positions(bridge) + max_tokens
     kept = kept_in(precision, device)
+    encoders = [_float32("Whisper's encoder", _count(speech))] if speech else []
+    if audio:
+        encoders.append(_float32("BEATs", _parameters_of_beats(audio)))
     return [
-        _float32("Whisper's encoder", _count(speech)),
-        _float32("BEATs", _parameters_of_beats(audio)),
+        *encoders,
         _float32("bridge", _parameters_of_bridge(bridge)),
         _float32("LoRA", _count(lora)),
         PartMemory(
@@ -138,9 +140,23 @@ def memory_of(
     ]
 
 
-def whisper_memory(whole: Shapes) -> PartMemory:
+def whisper_memory(whole: Shapes, precision: Precision = "float32") -> PartMemory:
     """Return what a Whisper with its decoder needs, for captions."""
-    return _float32("Whisper", _count(whole))
+    count = _count(whole)
+    size = round(count * KEPT[precision].other)
+    return PartMemory(
+        part="Whisper", dtype=precision, parameters=count, size_bytes=size
+    )
+
+
+def fewer_words_memory(words: int, width: int, precision: Precision) -> PartMemory:
+    """Return what a head of some words needs, a copy of rows of the whole one."""
+    return PartMemory(
+        part=f"head of {words:,} words",
+        dtype=precision,
+        parameters=words * width,
+        size_bytes=round(words * width * KEPT[precision].other),
+    )
 
 
 def _llm_bytes(llm: Shapes, kept: Kept) -> int:

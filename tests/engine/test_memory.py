@@ -1,11 +1,17 @@
 """Memory from shapes: against counts by hand, and against tensors that are there."""
 
+from dataclasses import replace
+
 import pytest
 
+from engine import checkpoint
+from engine.config import EngineConfig
 from engine.few_bits import load_in
-from engine.inspection import inspect, released_memory
+from engine.heads import load_head
+from engine.inspection import inspect, inspect_mini, released_memory
 from engine.memory import CacheShape, audio_positions, memory_of
 from engine.qformer import BridgeConfig
+from engine.skills import Skills
 from engine.whisper import load_encoder
 from tests.checkout import ROOT
 from tests.engine.tiny_checkpoint import TINY_BEATS
@@ -140,6 +146,59 @@ def test_a_cache_grows_with_beams_and_answers():
 
     assert cache(beams=1, max_tokens=10) == (40 + 88 + 10) * 2 * 2
     assert cache(beams=3, max_tokens=10) == 3 * cache(beams=1, max_tokens=10)
+
+
+def adapter_of_the_mini(folder, **skills):
+    """Return a configuration of the mini with small parts and an adapter."""
+    files = write_salmonn(folder)
+    path = folder / "adapter.safetensors"
+    trained = checkpoint.read(files.ckpt)
+    checkpoint.write(
+        replace(trained, skills=Skills(tasks=("describe",), **skills)), path
+    )
+    return EngineConfig(parts=replace(files.parts, ckpt=path), dtype="float32")
+
+
+@pytest.mark.parametrize("skills", [{}, {"languages": ("en",)}])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_dry_run_of_the_mini_counts_what_answers_prompts(tmp_path, precision, skills):
+    config = adapter_of_the_mini(tmp_path, **skills)
+    found = inspect_mini(config, precision=precision)
+    assert found.problems == []
+    assert [finding.part for finding in found.findings] == [
+        *("ckpt", "whisper", "beats", "llm")
+    ]
+    rows = by_part(found.memory)
+    assert rows.pop("Whisper").dtype == precision
+    cache = rows.pop("KV cache")
+    assert cache.part == "KV cache, 1 x 328 positions"
+    head = load_head(replace(config, llm_dtype=precision))
+    parts = [head.bridge, head.beats, head.llm.model]
+    held = sum(p.nbytes for module in parts for p in module.parameters())
+    assert sum(row.size_bytes for row in rows.values()) == held
+    assert sum(row.parameters for row in rows.values()) == sum(
+        p.numel() for module in parts for p in module.parameters()
+    )
+    (name,) = [n for n in rows if n.startswith("head of")] or [""]
+    assert bool(name) == bool(skills)
+
+
+def test_a_dry_run_of_the_mini_without_an_adapter_counts_captions(tmp_path):
+    config = adapter_of_the_mini(tmp_path)
+    config = replace(config, parts=replace(config.parts, ckpt=None))
+    found = inspect_mini(config)
+    assert [row.part for row in found.memory] == ["Whisper"]
+    assert found.findings[0].what.endswith("questions need an adapter")
+
+
+def test_a_language_model_that_the_mini_lacks_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("SALMONN_CACHE", str(tmp_path / "empty"))
+    config = adapter_of_the_mini(tmp_path)
+    config = replace(config, parts=replace(config.parts, llm=None))
+    found = inspect_mini(config)
+    assert [row.part for row in found.memory] == ["Whisper"]
+    (problem,) = found.problems
+    assert problem.endswith("fetch it: salmonn-weights --part gemma")
 
 
 def test_what_is_computed_from_files_is_what_lies_in_memory_once_loaded(tmp_path):
