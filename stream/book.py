@@ -51,6 +51,7 @@ from stream.jobs import (
     ReleaseKept,
     ReplyFailed,
     Result,
+    WeighingFailed,
     WeighPassage,
     Work,
 )
@@ -142,6 +143,8 @@ class JobBook:
                 self._voices.drop(session, segment)
             case RecognisingFailed(segment=segment):
                 self._voices.drop(session, segment)
+            case WeighingFailed():
+                self._passages.end(session)
             case Answered(reply=reply) | ReplyFailed(reply=reply):
                 self._replies.end((session, reply))
 
@@ -150,8 +153,7 @@ class JobBook:
         self._close(self._utterances.cancel(session))
         for key in self._replies.cancel(session):
             self._unwanted.append(Dropping(*key))
-        self._forget_voices(session)
-        self._passages.cancel(session)
+        self._forget_voices(session, is_held=self._passages.cancel(session))
 
     def backlog(self, session: str) -> int:
         """Return how many samples of a session the engine has not been given."""
@@ -228,8 +230,8 @@ class JobBook:
 
         self._close(self._utterances.release(session, is_awaited))
 
-    def _forget_voices(self, session: str) -> None:
-        if self._voices.cancel(session):
+    def _forget_voices(self, session: str, *, is_held: bool = False) -> None:
+        if self._voices.cancel(session) or is_held:
             self._unwanted.append(Forgetting(session))
 
     def _close(self, utterances: Iterable[Utterance]) -> None:

@@ -186,17 +186,28 @@ class Recognising:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """A session is over: forget its voices."""
+    """A session is over: forget its voices, and its passage if one is held."""
 
     session: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighing:
-    """The answers to some questions about a passage are weighed."""
+    """The answers to some questions about a passage are weighed.
+
+    The engine holds the passage from its first piece of work to its last.
+    """
 
     session: str
     wish: WeighPassage
+    first: int
+    """Of these questions, among those of the passage."""
+    count: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing is left to be weighed then."""
+        return self.first + self.count >= len(self.wish.questions)
 
 
 Work = Hearing | Asking | Generating | Dropping | Recognising | Forgetting | Weighing

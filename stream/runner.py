@@ -35,7 +35,6 @@ from stream.jobs import (
     Weighed,
     Weighing,
     WeighingFailed,
-    WeighPassage,
     Work,
 )
 
@@ -60,6 +59,8 @@ class Runner:
         self._replies: dict[ReplyKey, Reply] = {}
         self._speakers: dict[str, Speakers] = {}
         """By session."""
+        self._passages: dict[str, tuple[Utterance, list[float]]] = {}
+        """Those that are weighed, by session, with the log-odds so far."""
 
     @property
     def num_replies(self) -> int:
@@ -99,6 +100,7 @@ class Runner:
             case Forgetting(session=session):
                 if speakers := self._speakers.pop(session, None):
                     speakers.close()
+                self._let_go(session)
                 return [(session, None)]
 
     def _recognise(self, work: Recognising) -> Result:
@@ -116,17 +118,26 @@ class Runner:
             news = replace(news, joined=(*joined, *news.joined))
         return Recognised(work.segment, news, work.is_last)
 
-    def _weigh(self, work: Weighing) -> Result:
+    def _weigh(self, work: Weighing) -> Result | None:
         failed = partial(WeighingFailed, work.wish)
-        return _guarded("passage", lambda: self._listen(work.wish), failed)
+        result = _guarded("passage", lambda: self._listen(work), failed)
+        if work.is_last or isinstance(result, WeighingFailed):
+            self._let_go(work.session)
+        return result
 
-    def _listen(self, wish: WeighPassage) -> Weighed:
-        utterance = self._engine.open(UtteranceOptions(tasks=()))
-        try:
+    def _listen(self, work: Weighing) -> Weighed | None:
+        wish, last = work.wish, work.first + work.count
+        if not work.first:
+            utterance = self._engine.open(UtteranceOptions(tasks=()))
+            self._passages[work.session] = utterance, []
             utterance.push(to_float(wish.pcm))
-            return Weighed(wish, tuple(utterance.weigh(wish.questions)))
-        finally:
-            utterance.close()
+        utterance, odds = self._passages[work.session]
+        odds += utterance.weigh(wish.questions[work.first : last])
+        return Weighed(wish, tuple(odds)) if work.is_last else None
+
+    def _let_go(self, session: str) -> None:
+        if passage := self._passages.pop(session, None):
+            passage[0].close()
 
     def _hear(self, work: Hearing) -> Result | None:
         failed = partial(Failed, work.segment)

@@ -125,7 +125,7 @@ class Worker:
         if isinstance(work, Generating):
             logger.debug("a token for %d replies: %.3f s", len(work.replies), busy_s)
         if isinstance(work, Weighing):
-            self._metrics.passages.inc()
+            self._metrics.passages.inc(work.is_last)
         if not isinstance(work, Hearing):
             return
         logger.debug(

@@ -1,23 +1,32 @@
 """Of what waits to be weighed, the newest of each session is kept."""
 
+from dataclasses import replace
+
 from stream.book import JobBook
 from stream.jobs import (
     HearAudio,
+    Hearing,
     MakeFinal,
     OpenUtterance,
     Recognising,
     Weighing,
+    WeighingFailed,
     WeighPassage,
 )
-from stream.passages import PassageBook
+from stream.passages import AT_ONCE, PassageBook
+from stream.runner import Runner
 from stream.utterances import BLOCK
+from tests.fakes.engine import ScriptedEngine, speak
 from tests.stream.test_book import OPTIONS
 
 
-def wish(number):
+def wish(number, questions=("Who?",)):
     return WeighPassage(
-        passage=number, start=0, pcm=b"", questions=("Who?",), keys=(1,)
+        passage=number, start=0, pcm=bytes(640), questions=questions, keys=(1,)
     )
+
+
+MANY = tuple(f"Do you hear {n}?" for n in range(2 * AT_ONCE + 3))
 
 
 def order(book):
@@ -66,3 +75,66 @@ def test_passages_wait_for_captions_and_take_turns_with_voices():
     assert kinds.index(Weighing) == len(kinds) - 3
     assert kinds[-3:] == [Weighing, Recognising, Weighing]
     assert book.num_left_out == 1
+
+
+def test_many_questions_take_several_turns_and_captions_come_between():
+    book = JobBook()
+    book.add("a", [wish(1, MANY)], 0.0)
+    first = book.take(0.0)
+    assert (first.first, first.count, first.is_last) == (0, AT_ONCE, False)
+    book.add("b", [OpenUtterance(1, OPTIONS, True), HearAudio(1, bytes(2 * BLOCK))], 0)
+    book.add("b", [MakeFinal(1), wish(1)], 0.0)
+    book.add("a", [wish(2, MANY)], 0.0)
+    assert isinstance(book.take(0.0), Hearing)
+    rest = []
+    while (work := book.take(0.0)) is not None:
+        rest.append((work.session, work.wish.passage, work.first, work.is_last))
+    assert rest == [
+        ("a", 1, AT_ONCE, False),
+        ("a", 1, 2 * AT_ONCE, True),
+        ("b", 1, 0, True),
+        ("a", 2, 0, False),
+        ("a", 2, AT_ONCE, False),
+        ("a", 2, 2 * AT_ONCE, True),
+    ]
+    assert book.num_left_out == 0
+
+
+def run(book, runner):
+    results = []
+    while (work := book.take(0.0)) is not None:
+        for session, result in runner.run(work):
+            book.note(session, result)
+            results += [] if result is None else [result]
+    return results
+
+
+def test_weighed_in_turns_is_weighed_in_order():
+    engine, book = ScriptedEngine(), JobBook()
+    heard = replace(wish(1, MANY), pcm=speak(20))
+    book.add("a", [heard], 0.0)
+    (weighed,) = run(book, Runner(engine))
+    assert [odds > 0 for odds in weighed.odds] == [n == 20 for n in range(len(MANY))]
+    assert [len(asked) for asked in engine.weighed] == [AT_ONCE, AT_ONCE, 3]
+    assert (engine.num_pushes, engine.num_open) == (1, 0)
+
+
+def test_a_passage_that_fails_midway_goes_no_further_and_holds_nothing():
+    engine, book = ScriptedEngine(), JobBook()
+    engine.refuses = f"{AT_ONCE + 1}?"
+    book.add("a", [wish(1, MANY)], 0.0)
+    (failed,) = run(book, Runner(engine))
+    assert isinstance(failed, WeighingFailed)
+    assert [len(asked) for asked in engine.weighed] == [AT_ONCE, AT_ONCE]
+    assert engine.num_open == 0
+
+
+def test_a_session_that_goes_midway_leaves_nothing_in_the_engine():
+    engine, book = ScriptedEngine(), JobBook()
+    runner = Runner(engine)
+    book.add("a", [wish(1, MANY)], 0.0)
+    runner.run(book.take(0.0))
+    assert engine.num_open == 1
+    book.cancel("a")
+    assert run(book, runner) == []
+    assert engine.num_open == 0
