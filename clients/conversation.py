@@ -7,7 +7,7 @@ and `clients.questions`', and what became of a question `clients.answers`'.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -38,7 +38,6 @@ from stream.events import (
     End,
     Ended,
     Error,
-    NameSpeaker,
     Resume,
     ServerEvent,
     Start,
@@ -73,6 +72,7 @@ class Client:
         url: str,
         request: Start,
         *,
+        voices: Mapping[str, bytes] | None = None,
         token: str | None = None,
         give_up_s: float | None = GIVE_UP_S,
         max_held_s: float = MAX_HELD_S,
@@ -93,7 +93,7 @@ class Client:
             max_samples=round(max_held_s * request.rate),
         )
         self._receipts = Receipts()
-        self._questions = QuestionBook()
+        self._questions = QuestionBook(voices or {})
         self._answers: dict[str, PendingAnswer] = {}
         self._num_asked = 0
         self._times = SendTimes(rate=request.rate)
@@ -199,10 +199,10 @@ class Client:
             self._changed.notify_all()
         return answer
 
-    async def name_speaker(self, speaker: int, name: str) -> None:
-        """Call a speaker by a name; an empty one takes it away."""
+    async def name_speaker(self, speaker: int | bytes, name: str) -> None:
+        """Call who has a number, or a voice, by a name; an empty one takes it away."""
         async with self._changed:
-            self._questions.name(NameSpeaker(speaker=speaker, name=name))
+            self._questions.name(speaker, name)
             self._changed.notify_all()
 
     async def watch(self, watch: Watch) -> None:

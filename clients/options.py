@@ -6,7 +6,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from clients.records import JsonPrinter
 from clients.speakers import SpeakerPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
 from clients.terminal import Printer, make_printer
+from clients.voices import add_speakers, read_speakers
 from clients.watching import Watching, add_watching, read_watching
 from clients.wire import native_url
 from stream.audio import PcmFormat
@@ -29,7 +30,6 @@ DEFAULT_URL = "ws://127.0.0.1:8765"
 STDOUT = "-"
 ABOUT = ("segment", "last_segment", "recent")
 MAX_RECENT_S = 30  # of the protocol
-MAX_SPEAKERS = 16  # likewise
 EXIT_STATUS = """\
 exit status:
   0    everything was heard and answered
@@ -69,6 +69,8 @@ class Options:
     """The most that are told apart; 0 tells none."""
     watching: Watching = field(default_factory=Watching)
     """What is listened for all the time, and who is told."""
+    voices: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Of speakers that are known, by their names: s16le at 16 kHz."""
     token: str | None = None
     json: str | None = None
     """A path, or `-` for standard output, which then carries nothing else."""
@@ -90,6 +92,7 @@ class Options:
             speakers=self.speakers,
             sounds=self.watching.sounds,
             watches=self.watching.watches,
+            voices=self.voices,
             token=self.token,
             max_held_s=max_held_s,
         )
@@ -225,24 +228,6 @@ def read_secret(
     return value
 
 
-def add_speakers(group: argparse._ArgumentGroup) -> None:
-    """Add the options that say whether speakers are told, and how many."""
-    group.add_argument(
-        "--speakers",
-        action="store_true",
-        help="tell who speaks (voices are kept no longer than the session)",
-    )
-    group.add_argument(
-        "--max-speakers",
-        type=int,
-        choices=range(1, MAX_SPEAKERS + 1),
-        default=8,
-        metavar="N",
-        help=f"the most that are told apart, up to {MAX_SPEAKERS} (default: "
-        "%(default)s)",
-    )
-
-
 def read_options(
     parser: argparse.ArgumentParser, arguments: argparse.Namespace
 ) -> Options:
@@ -251,6 +236,7 @@ def read_options(
         parser.error("--ask: a question is empty")
     if arguments.every is not None and not arguments.ask:
         parser.error("--every: there is nothing to --ask")
+    speakers, voices = read_speakers(parser, arguments)
     return Options(
         url=arguments.url,
         tasks=_tasks(arguments),
@@ -262,8 +248,9 @@ def read_options(
         last_s=arguments.last,
         every_s=arguments.every,
         opening_phrase=arguments.opening_phrase,
-        speakers=arguments.max_speakers if arguments.speakers else 0,
         watching=read_watching(parser, arguments),
+        speakers=speakers,
+        voices=voices,
         token=read_secret(parser, "--token-env", arguments.token_env),
         json=arguments.json,
         save=arguments.save,

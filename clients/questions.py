@@ -1,13 +1,17 @@
 """The questions of a client: what has to be sent, what is open, what is lost.
 
-And the names that it gives to speakers, and its watches, which go the same way.
+And the names that it gives to speakers, voices it knows, and its watches, which go the
+same way.
 
 Pure: events in, decisions out.  No socket, no clock.  A question is sent behind the
 audio that it was asked after; one that a lost connection swallowed is sent again.
 """
 
+import base64
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from stream.events import (
     Answer,
@@ -38,13 +42,22 @@ class _Open:
 class QuestionBook:
     """Questions in the order in which they were asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, voices: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """Begin without questions.
+
+        Args:
+            voices: Of speakers that are known, by their names: s16le at 16 kHz.
+        """
         self._open: dict[str, _Open] = {}
         self._names: dict[int, NameSpeaker] = {}
         """The last one of each speaker."""
+        self._voices: dict[str, NameSpeaker] = {}
+        """Of speakers that are known, by their names."""
         self._unsent: deque[tuple[int, Sent]] = deque()
         """Each with the sample of the client before which it is not sent."""
         self._num_sent = 0
+        for name, pcm in voices.items():
+            self.name(pcm, name)
 
     @property
     def position(self) -> int | None:
@@ -66,9 +79,13 @@ class QuestionBook:
             question.is_cancelled = True
             self._unsent.append((position, Cancel(id=name)))
 
-    def name(self, event: NameSpeaker) -> None:
-        """Have a name sent, before all else."""
-        self._names[event.speaker] = event
+    def name(self, speaker: int | bytes, name: str) -> None:
+        """Have a name sent, before all else; a voice, to each server it is new to."""
+        if isinstance(speaker, bytes):
+            voice = base64.b64encode(speaker).decode()
+            self._voices[name] = event = NameSpeaker(name=name, voice=voice)
+        else:
+            self._names[speaker] = event = NameSpeaker(speaker=speaker, name=name)
         self._unsent.appendleft((0, event))
 
     def tell(self, event: Watch | Unwatch, position: int) -> None:
@@ -126,7 +143,7 @@ class QuestionBook:
         names = list(self._names.values()) if started.resumed else []
         self._names = {event.speaker: event for event in names}
         self._unsent = deque(
-            [(0, event) for event in names]
+            [(0, event) for event in (*self._voices.values(), *names)]
             + [
                 (position, event)
                 for position, event in self._unsent

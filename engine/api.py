@@ -292,6 +292,9 @@ class Speakers(Protocol):
     was told of a segment may be told otherwise later.  No voice is ever handed out.
     """
 
+    def enrol(self, samples: Samples) -> int:
+        """Know one more of `most` by 1.6 s or more of them alone; return the number."""
+
     def push(self, segment: int, samples: Samples) -> SpeakerNews:
         """Hear more of a segment; return what is told otherwise than before."""
 
@@ -331,18 +334,10 @@ class Engine(Protocol):
         """
 
     def open(self, options: UtteranceOptions) -> Utterance:
-        """Begin an utterance.
-
-        Raises:
-            UnsupportedError: As `check` does.
-        """
+        """Begin an utterance; raise what `check` does."""
 
     def open_speakers(self, most: int) -> Speakers:
-        """Begin to tell the voices of a session apart.
-
-        Args:
-            most: The most speakers, 1 to `EngineInfo.max_speakers`.
-        """
+        """Begin to tell 1 to `EngineInfo.max_speakers` voices of a session apart."""
 
     def generate(self, replies: Sequence[Reply]) -> None:
         """Add a token to each reply, in one pass over the weights.

@@ -54,6 +54,13 @@ class LocalSpeakers:
         self._clusters = Clusters(most, rules)
         self._segments: dict[int, _Segment] = {}
 
+    def enrol(self, samples: Samples) -> int:
+        """Know somebody by their voice; see `engine.api.Speakers`."""
+        last = max(0, len(samples) - WINDOW_SAMPLES)
+        starts = {*range(0, last + 1, WINDOW_SAMPLES // 2), last}
+        windows = [samples[start : start + WINDOW_SAMPLES] for start in sorted(starts)]
+        return self._clusters.enrol(self._embed(windows))
+
     def push(self, segment: int, samples: Samples) -> SpeakerNews:
         """Hear more of a segment; see `engine.api.Speakers`."""
         known = self._segments.setdefault(segment, _Segment())

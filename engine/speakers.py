@@ -73,6 +73,8 @@ class Clusters:
         self._older: dict[int, NDArray[np.float64]] = {}
         """By speaker, the sum of windows that are kept no longer."""
         self._segments: dict[int, _Segment] = {}
+        self._enrolled: set[int] = set()
+        """Speakers that are known by what a client brought of their voices."""
         self._joined: list[tuple[int, int]] = []
         self._num_founded = 0
 
@@ -85,6 +87,32 @@ class Clusters:
     def segments(self) -> set[int]:
         """Those that are kept, and may be told otherwise."""
         return set(self._segments)
+
+    def enrol(self, voices: Voices) -> int:
+        """Know somebody by windows of their own; return which speaker that is.
+
+        Somebody who was heard before and is like them, and was not enrolled, is them;
+        else they are one more, or, where there is no room, whoever is most like them.
+        They are never joined with others who were enrolled, of whom there is one less
+        than may be, at most.
+        """
+        total = voices.astype(np.float64).sum(0)
+        self._found(total)
+        new, self._counts[new] = self._num_founded, float(np.linalg.norm(total))
+        heard = {
+            number: self._likeness(number, new)
+            for number in self._centroids
+            if number != new and number not in self._enrolled
+        }
+        number = max(heard, key=lambda one: heard[one], default=new)
+        if number == new or (heard[number] < 0 and len(self._centroids) <= self._most):
+            number = new
+        else:
+            self._unfound(new)
+        self._enrolled.add(number)
+        self._older[number] = self._older.get(number, np.zeros_like(total)) + total
+        self._centre()
+        return number
 
     def add(self, segment: int, voices: Voices) -> list[int]:
         """Add the next windows of a segment; return the segments whose labels changed.
@@ -223,9 +251,12 @@ class Clusters:
             (self._likeness(a, b), a, b)
             for i, a in enumerate(numbers)
             for b in numbers[i + 1 :]
+            if not {a, b} <= self._enrolled
         ]
         likeness, first, second = max(pairs, default=(-1.0, 0, 0))
-        return (first, second) if likeness >= 0 else None
+        if likeness < 0:
+            return None
+        return (second, first) if second in self._enrolled else (first, second)
 
     def _likeness(self, a: int, b: int) -> float:
         """Return by how much two speakers are alike enough to be one; negative if not.

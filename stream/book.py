@@ -43,6 +43,7 @@ from stream.jobs import (
     AskPrompt,
     CancelReply,
     Dropping,
+    EnrolVoice,
     Failed,
     Forgetting,
     Generating,
@@ -97,6 +98,8 @@ class JobBook:
                     if self._replies.drop((session, reply)):
                         self._unwanted.append(Dropping(session, reply))
                     self._release(session)
+                case EnrolVoice():
+                    self._voices.enrol(session, job)
                 case ReleaseKept():
                     self._close(self._utterances.release_all(session))
                     self._forget_voices(session)

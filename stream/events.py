@@ -106,9 +106,12 @@ class NameSpeaker:
     """Call a speaker by a name from now on, for the session."""
 
     type: ClassVar[str] = "name_speaker"
-    speaker: int
+    speaker: int = 0
+    """Who was heard; or 0, and"""
     name: str
     """Empty takes the name away."""
+    voice: str = ""
+    """... what they sound like: base64 of s16le at 16 kHz, 1.6 to 6 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +325,8 @@ class Error:
     segment: int | None = None
     """It gets no finals; with a `task`, only that one is missing."""
     task: str | None = None
-    """Without a segment, it is `sounds`: they are not told for now."""
+    """Without a segment: `sounds`, which are not told for now, or `speakers`: one of
+    them is not known by the voice that was brought."""
     question: str | None = None
     """Id of a question that gets no answer, or of a `cancel` that names none."""
     watch: str | None = None

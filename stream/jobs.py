@@ -82,6 +82,16 @@ class CancelReply:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolVoice:
+    """A voice is to be known by name, before what comes after it: s16le at 16 kHz."""
+
+    name: str
+    most: int
+    """Speakers of the session."""
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseKept:
     """Nothing more will be asked."""
 
@@ -102,7 +112,7 @@ class WeighPassage:
 
 
 SegmentJob = OpenUtterance | HearAudio | TryFinal | MakeFinal
-Job = SegmentJob | AskPrompt | CancelReply | WeighPassage | ReleaseKept
+Job = SegmentJob | AskPrompt | CancelReply | WeighPassage | EnrolVoice | ReleaseKept
 
 
 # Work: one call of the engine thread.
@@ -184,6 +194,17 @@ class Recognising:
     """Whether the segment ends with these samples."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolling:
+    """A voice is heard that a client knows, before the segments of the session."""
+
+    session: str
+    name: str
+    most: int
+    """Speakers of the session."""
+    pcm: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Forgetting:
     """A session is over: forget its voices, and its passage if one is held."""
@@ -210,7 +231,16 @@ class Weighing:
         return self.first + self.count >= len(self.wish.questions)
 
 
-Work = Hearing | Asking | Generating | Dropping | Recognising | Forgetting | Weighing
+Work = (
+    Hearing
+    | Asking
+    | Generating
+    | Dropping
+    | Recognising
+    | Enrolling
+    | Forgetting
+    | Weighing
+)
 
 
 # Results: what the engine answers.
@@ -302,6 +332,23 @@ class RecognisingFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolled:
+    """Which speaker it is whose voice a client brought."""
+
+    name: str
+    speaker: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollingFailed:
+    """The engine can make nothing of a voice that a client brought."""
+
+    name: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Weighed:
     """How likely each question about a passage is answered yes."""
 
@@ -320,7 +367,7 @@ class WeighingFailed:
 
 
 SegmentResult = Heard | Finished | Failed
-SpeakerResult = Recognised | RecognisingFailed
+SpeakerResult = Recognised | RecognisingFailed | Enrolled | EnrollingFailed
 ReplyResult = Asked | Said | Answered | ReplyFailed
 PassageResult = Weighed | WeighingFailed
 Result = SegmentResult | SpeakerResult | ReplyResult | PassageResult

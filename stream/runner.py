@@ -19,6 +19,9 @@ from stream.jobs import (
     Asked,
     Asking,
     Dropping,
+    Enrolled,
+    Enrolling,
+    EnrollingFailed,
     Failed,
     Finished,
     Forgetting,
@@ -97,6 +100,8 @@ class Runner:
                 return [(work.session, self._recognise(work))]
             case Weighing():
                 return [(work.session, self._weigh(work))]
+            case Enrolling():
+                return [(work.session, self._enrol(work))]
             case Forgetting(session=session):
                 if speakers := self._speakers.pop(session, None):
                     speakers.close()
@@ -107,10 +112,20 @@ class Runner:
         failed = partial(RecognisingFailed, work.segment)
         return _guarded("voice", lambda: self._tell_speakers(work), failed)
 
+    def _enrol(self, work: Enrolling) -> Result:
+        def enrol() -> Enrolled:
+            speakers = self._known(work.session, work.most)
+            return Enrolled(work.name, speakers.enrol(to_float(work.pcm)))
+
+        return _guarded("voice", enrol, partial(EnrollingFailed, work.name))
+
+    def _known(self, session: str, most: int) -> Speakers:
+        if session not in self._speakers:
+            self._speakers[session] = self._engine.open_speakers(most)
+        return self._speakers[session]
+
     def _tell_speakers(self, work: Recognising) -> Recognised:
-        if work.session not in self._speakers:
-            self._speakers[work.session] = self._engine.open_speakers(work.most)
-        speakers = self._speakers[work.session]
+        speakers = self._known(work.session, work.most)
         news = speakers.push(work.segment, to_float(work.pcm))
         if work.is_last:
             # What ends a segment tells all of it again: only who was joined is kept.

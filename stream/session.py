@@ -46,11 +46,10 @@ from stream.jobs import (
     Job,
     MakeFinal,
     OpenUtterance,
-    Recognised,
-    RecognisingFailed,
     ReleaseKept,
     Result,
     SegmentJob,
+    SpeakerResult,
     TryFinal,
     Weighed,
     WeighingFailed,
@@ -141,7 +140,6 @@ class Session:
             say=self._say,
             want=self._add,
         )
-        self._teller = SpeakerTeller(with_text=TRANSCRIBE in self._wishes.tasks)
         self.watches = Watches(
             watches,
             sounds=info.sounds if request.sounds else (),
@@ -151,6 +149,8 @@ class Session:
             want=self._add,
         )
         self.watches.set(request.watches)
+        with_text, most = TRANSCRIBE in self._wishes.tasks, self._wishes.speakers
+        self._teller = SpeakerTeller(with_text=with_text, most=most, want=self._add)
 
     @property
     def accepted(self) -> int:
@@ -231,7 +231,7 @@ class Session:
             return
         if not self._wishes.speakers:
             raise ProtocolError("name_speaker: start asked for no speakers")
-        self._say(self._teller.name(event))
+        self._say(*self._teller.name(event))
 
     def end(self, because: StreamError | None = None) -> None:
         """Hear no more; once all is answered, say `Ended`, or why it was ended."""
@@ -268,10 +268,8 @@ class Session:
                     segment.outcome = result
                 self._asker.fail_segment(result)
                 self._say(*self._teller.fail(result))
-            case Recognised():
-                self._say(*self._teller.recognise(result))
-            case RecognisingFailed():
-                self._say(*self._teller.fail(result))
+            case _ if isinstance(result, SpeakerResult):
+                self._say(*self._teller.deliver(result))
             case Weighed() | WeighingFailed():
                 self.watches.deliver(result)
             case _:

@@ -10,11 +10,12 @@ A turn's text is the words that lie in it, cut at the end of a sentence or at a 
 near the border: voices are told apart to some tenths of a second, which is a word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final as Constant
 
 from engine.api import Turn
+from stream.enrolment import Enrolment
 from stream.errors import ProtocolError, quote
 from stream.events import (
     Error,
@@ -26,10 +27,18 @@ from stream.events import (
     SpeakerTurn,
     Word,
 )
-from stream.jobs import Failed, Recognised, RecognisingFailed
+from stream.jobs import (
+    Enrolled,
+    EnrollingFailed,
+    EnrolVoice,
+    Failed,
+    Recognised,
+    RecognisingFailed,
+    SpeakerResult,
+)
 
 TASK: Constant = "speakers"
-"""What an error names where speakers cannot be told of a segment."""
+"""What an error names where speakers cannot be told of a segment, or one not known."""
 MAX_NAME: Constant = 64  # characters
 MAX_NUMBER: Constant = 999
 MOST_KEPT: Constant = 512
@@ -55,20 +64,26 @@ class _Segment:
 class SpeakerTeller:
     """Tells who speaks."""
 
-    def __init__(self, *, with_text: bool) -> None:
+    def __init__(
+        self, *, with_text: bool, most: int, want: Callable[[EnrolVoice], None]
+    ) -> None:
         """Begin without speakers.
 
         Args:
             with_text: Whether segments have transcripts that are shared out.
+            most: The most speakers that are told apart.
+            want: Takes what the engine is to do.
         """
-        self._with_text = with_text
+        self._with_text, self._want = with_text, want
+        self._enrolment = Enrolment(most)
         self._names: dict[int, str] = {}
         self._segments: dict[int, _Segment] = {}
 
     @property
     def num_open(self) -> int:
-        """How many segments the engine has not told of to their end."""
-        return sum(not segment.heard for segment in self._segments.values())
+        """How many segments the engine has not told of to their end, and voices."""
+        untold = sum(not segment.heard for segment in self._segments.values())
+        return untold + self._enrolment.num_open
 
     def begin(self, number: int, start: int) -> None:
         """Note that a segment has begun, at a sample of the stream."""
@@ -82,8 +97,23 @@ class SpeakerTeller:
         segment.final = final
         return self._tell(final.segment)
 
+    def deliver(self, result: SpeakerResult) -> list[ServerEvent]:
+        """Take what the engine answered; return what the client is told."""
+        match result:
+            case Recognised():
+                return self.recognise(result)
+            case Enrolled(name=name, speaker=speaker):
+                self._enrolment.tell(name, speaker)
+                return [self._called(speaker, name)]
+            case EnrollingFailed(name=name, code=code, message=message):
+                self._enrolment.forget(name)
+                problem = f"the voice of {quote(name)}: {message}"
+                return [Error(seq=0, code=code, message=problem, task=TASK)]
+            case RecognisingFailed():
+                return self.fail(result)
+
     def recognise(self, result: Recognised) -> list[ServerEvent]:
-        """Take what the engine tells; return what the client is told."""
+        """Take who speaks; return what the client is told."""
         events: list[ServerEvent] = []
         for gone, kept in result.news.joined:
             if (name := self._names.pop(gone, "")) and kept not in self._names:
@@ -113,28 +143,36 @@ class SpeakerTeller:
             )
         ]
 
-    def name(self, event: NameSpeaker) -> SpeakerNamed:
-        """Give a speaker a name, or take it away.
+    def name(self, event: NameSpeaker) -> list[ServerEvent]:
+        """Give a speaker a name, or take it away; one whose voice comes with it, later.
 
         Raises:
             ProtocolError: If a field is out of range.
         """
-        if not 1 <= event.speaker <= MAX_NUMBER:
-            raise ProtocolError(
-                f"name_speaker: speaker is {event.speaker}; "
-                f"it must be 1 to {MAX_NUMBER}"
-            )
         name = event.name.strip()
         if len(name) > MAX_NAME or not name.isprintable():
             raise ProtocolError(
                 f"name_speaker: name is {quote(name)}; "
                 f"it must be up to {MAX_NAME} characters that can be printed"
             )
+        if event.voice:
+            if job := self._enrolment.ask(name, event):
+                self._want(job)
+            number = self._enrolment.number(name)
+            return [self._called(number, name)] if number else []
+        if not 1 <= event.speaker <= MAX_NUMBER:
+            raise ProtocolError(
+                f"name_speaker: speaker is {event.speaker}; "
+                f"it must be 1 to {MAX_NUMBER}"
+            )
+        return [self._called(event.speaker, name)]
+
+    def _called(self, speaker: int, name: str) -> SpeakerNamed:
         if name:
-            self._names[event.speaker] = name
+            self._names[speaker] = name
         else:
-            self._names.pop(event.speaker, None)
-        return SpeakerNamed(seq=0, speaker=event.speaker, name=name)
+            self._names.pop(speaker, None)
+        return SpeakerNamed(seq=0, speaker=speaker, name=name)
 
     def _tell(self, number: int) -> list[ServerEvent]:
         """Return what is to be told of a segment, if it is news."""

@@ -4,14 +4,23 @@ Pure book-keeping, a part of `stream.book`: it knows neither speakers nor captio
 
     open ──▶ hear … ──▶ end
 
-A session's segments are heard in their order, a piece at a time, sessions by turns.
-Whoever adds audio looks at `backlog` first and waits (stream/hub.py): none is dropped.
+Voices that a client brings go first, each at once.  A session's segments are heard in
+their order, a piece at a time, sessions by turns.  Whoever adds audio looks at
+`backlog` first and waits (stream/hub.py): none is dropped.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from stream.jobs import HearAudio, MakeFinal, OpenUtterance, Recognising, SegmentJob
+from stream.jobs import (
+    Enrolling,
+    EnrolVoice,
+    HearAudio,
+    MakeFinal,
+    OpenUtterance,
+    Recognising,
+    SegmentJob,
+)
 
 STEP = 12_800
 """Samples; 0.8 s, the least that is worth a turn: two windows, embedded in one pass."""
@@ -38,6 +47,8 @@ class VoiceBook:
     def __init__(self) -> None:
         self._open: dict[str, dict[int, _Segment]] = {}
         """By session, then in the order of segments."""
+        self._brought: dict[str, deque[EnrolVoice]] = {}
+        """By session, as many as it may have speakers, at most."""
         self._turns: deque[str] = deque()
         """Sessions; the one served longest ago comes first."""
         self._known: set[str] = set()
@@ -47,9 +58,7 @@ class VoiceBook:
         """Enter what a session wants of a segment, if its speakers are to be told."""
         if isinstance(job, OpenUtterance):
             if job.speakers:
-                if session not in self._open:
-                    self._open[session] = {}
-                    self._turns.append(session)
+                self._begin(session)
                 self._open[session][job.segment] = _Segment(job.speakers)
             return
         segment = self._open.get(session, {}).get(job.segment)
@@ -61,9 +70,20 @@ class VoiceBook:
             case MakeFinal():
                 segment.ended = True
 
-    def next_turn(self) -> Recognising | None:
+    def enrol(self, session: str, job: EnrolVoice) -> None:
+        """Enter a voice that a session's client knows."""
+        self._begin(session)
+        self._brought.setdefault(session, deque()).append(job)
+
+    def next_turn(self) -> Recognising | Enrolling | None:
         """Return the next piece of work, if any is worth a turn."""
         for session in self._turns:
+            if brought := self._brought.get(session):
+                job = brought.popleft()
+                self._serve(session)
+                return Enrolling(
+                    session=session, name=job.name, most=job.most, pcm=job.pcm
+                )
             for number, segment in self._open[session].items():
                 if segment.ended or segment.pending >= STEP:
                     return self._hand_out(session, number, segment)
@@ -78,6 +98,7 @@ class VoiceBook:
         """Forget a session; return whether the engine may hold its voices."""
         if self._open.pop(session, None) is not None:
             self._turns.remove(session)
+        self._brought.pop(session, None)
         held = session in self._known
         self._known.discard(session)
         return held
@@ -93,9 +114,7 @@ class VoiceBook:
         is_last = segment.ended and not segment.pcm
         if is_last:
             del self._open[session][number]
-        self._turns.remove(session)
-        self._turns.append(session)
-        self._known.add(session)
+        self._serve(session)
         return Recognising(
             session=session,
             segment=number,
@@ -103,3 +122,14 @@ class VoiceBook:
             pcm=pcm,
             is_last=is_last,
         )
+
+    def _begin(self, session: str) -> None:
+        if session not in self._open:
+            self._open[session] = {}
+            self._turns.append(session)
+
+    def _serve(self, session: str) -> None:
+        """Note that a session has its turn, and that the engine holds its voices."""
+        self._turns.remove(session)
+        self._turns.append(session)
+        self._known.add(session)

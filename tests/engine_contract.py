@@ -382,6 +382,24 @@ class SpeakersContract:
         for speakers in (alone, one, other):
             speakers.close()
 
+    def test_who_was_enrolled_is_known_from_the_first_segment_on(
+        self, engine, audio, other_audio
+    ):
+        speakers = engine.open_speakers(4)
+        speakers.push(1, other_audio)
+        speakers.end(1)
+        known = speakers.enrol(audio[:96_000])
+        speakers.push(2, audio)
+        (told,) = (t for t in speakers.end(2).segments if t.segment == 2)
+        speakers.close()
+        assert {turn.speaker for turn in told.turns} == {known}
+
+    def test_two_who_were_enrolled_are_two(self, engine, audio, other_audio):
+        speakers = engine.open_speakers(2)
+        first, second = speakers.enrol(audio), speakers.enrol(other_audio)
+        speakers.close()
+        assert first != second
+
     def test_of_a_segment_that_was_never_heard_nothing_is_told(self, engine):
         speakers = engine.open_speakers(1)
         assert speakers.end(9).segments == ()

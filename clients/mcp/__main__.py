@@ -16,7 +16,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from clients.child import SERVE, running_server
 from clients.errors import AudioSourceError, ClientError
 from clients.mcp.ears import Ears
 from clients.mcp.inputs import DeviceInput, FileInput, Input
-from clients.options import add_speakers, add_token, add_url, checked, read_secret
+from clients.options import add_token, add_url, checked, read_secret
+from clients.voices import add_speakers, read_speakers
 
 PROGRAM = "salmonn-mcp"
 LOOPBACK = "127.0.0.1"
@@ -54,6 +55,8 @@ class McpOptions:
     """Arguments of a server of its own; None if there is none."""
     language: str | None
     speakers: int
+    voices: Mapping[str, bytes]
+    """Of speakers that are known, by their names."""
     http: Http | None
 
 
@@ -72,6 +75,7 @@ async def serve(options: McpOptions) -> None:
             token=token,
             language=options.language,
             speakers=options.speakers,
+            voices=options.voices,
         ) as ears:
             server = make_server(ears, auth=auth)
             if http is None:
@@ -246,13 +250,15 @@ def read_options(
         )
     except AudioSourceError as exc:
         parser.error(f"--input: {exc}")
+    speakers, voices = read_speakers(parser, arguments)
     return McpOptions(
         source=source,
         url=arguments.url,
         token=token,
         serve=tuple(arguments.arguments) if arguments.serve else None,
         language=arguments.language,
-        speakers=arguments.max_speakers if arguments.speakers else 0,
+        speakers=speakers,
+        voices=voices,
         http=http,
     )
 

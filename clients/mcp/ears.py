@@ -7,7 +7,7 @@ for it wants no more.  Knows no MCP, and no model.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,6 +92,7 @@ class Ears:
         token: For the server, if it wants one.
         language: Code of the spoken language; None lets the model tell.
         speakers: The most speakers that are told apart; 0 tells none.
+        voices: Of speakers that are known, by their names: s16le at 16 kHz.
         give_up_s: How long a lost connection is tried again.
     """
 
@@ -104,6 +105,7 @@ class Ears:
         token: str | None = None,
         language: str | None = None,
         speakers: int = 0,
+        voices: Mapping[str, bytes] | None = None,
         give_up_s: float = GIVE_UP_S,
     ) -> None:
         self.heard = Heard(tells_speakers=speakers > 0)
@@ -113,6 +115,7 @@ class Ears:
         self._address = address
         self._tell = tell
         self._token, self._language, self._speakers = token, language, speakers
+        self._voices = voices or {}
         self._give_up_s = give_up_s
         self._stretch: _Stretch | None = None
         self._is_opening = False
@@ -292,6 +295,7 @@ class Ears:
             await self._address(),
             language=self._language,
             speakers=self._speakers,
+            voices=self._voices,
             token=self._token,
             give_up_s=self._give_up_s,
         )

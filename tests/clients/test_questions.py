@@ -120,3 +120,19 @@ def test_a_cancel_alone_names_its_question():
     book.take(0)
     book.cancel("a", 7)
     assert book.take(7) == Cancel(id="a")
+
+
+def test_voices_are_sent_first_and_to_each_server_that_may_not_know_them():
+    book = QuestionBook({"Anna": b"\1\0"})
+    book.ask(ask("a"), 0)
+    book.name(2, "Ben")
+    book.begin(started(resumed=False))
+    anna = book.take(0)
+    assert (anna.name, anna.speaker, anna.voice) == ("Anna", 0, "AQA=")
+    assert book.take(0).id == "a"
+    book.name(b"\2\0", "Cleo")
+    assert book.take(0).name == "Cleo"
+    for resumed in (True, False):
+        book.begin(started(resumed=resumed, asked=1))
+        assert [book.take(0).name for _ in range(2)] == ["Anna", "Cleo"]
+        assert book.take(0) is None

@@ -158,3 +158,40 @@ def test_what_is_told_otherwise_can_still_be_told(monkeypatch):
 )
 def test_runs_of_labels(labels, expected):
     assert runs(np.array(labels, np.intp)) == expected
+
+
+def test_who_was_enrolled_is_known_from_the_first_window_on():
+    clusters = Clusters(8, RULES)
+    assert clusters.enrol(windows(*[1] * 5)) == 1
+    assert clusters.enrol(windows(*[2] * 5, seed=1)) == 2
+    clusters.add(1, windows(2, seed=2))
+    assert clusters.labels(1).tolist() == [2]
+    assert heard(clusters, 2, *[3] * 6, seed=3) == [3] * 6
+
+
+def test_somebody_who_was_heard_and_is_then_enrolled_is_one_speaker():
+    clusters = Clusters(8, RULES)
+    heard(clusters, 1, *[1] * 6)
+    heard(clusters, 2, *[2] * 6, seed=1)
+    assert clusters.enrol(windows(*[2] * 5, seed=2)) == 2
+    assert clusters.speakers == [1, 2]
+
+
+def test_where_there_is_no_room_the_most_alike_is_who_was_enrolled():
+    clusters = Clusters(2, RULES)
+    heard(clusters, 1, *[1] * 6)
+    heard(clusters, 2, *[2] * 6, seed=1)
+    assert clusters.enrol(windows(*[3] * 5, seed=2)) in (1, 2)
+    assert clusters.speakers == [1, 2]
+
+
+def test_two_who_were_enrolled_are_never_one_and_others_are_joined_to_them():
+    rules = Rules(new_below=0.95, change_costs=0.1, founding=2, same_from=0.5, slack=0)
+    clusters = Clusters(8, rules)
+    same = [windows(*[1] * 4, seed=seed) for seed in range(3)]
+    assert [clusters.enrol(voices) for voices in same[:2]] == [1, 2]
+    clusters.add(1, same[2])
+    clusters.end(1)
+    assert clusters.speakers == [1, 2]
+    assert all(kept in (1, 2) for _, kept in clusters.joined())
+    assert set(clusters.labels(1).tolist()) <= {1, 2}

@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import soxr
 import torch
 from torch.testing import assert_close
 
 from engine.config import EngineConfig
 from engine.errors import WeightsError
+from engine.speaker_turns import LocalSpeakers
 from engine.voices import (
     LEVEL,
     WIDTH,
@@ -106,3 +108,17 @@ def test_a_pickle_that_could_run_code_is_not_opened(tmp_path):
     torch.save({"model_state": {"x": Path("x")}}, path)
     with pytest.raises(WeightsError, match="holds no voice encoder"):
         read_voices(path)
+
+
+def test_who_was_enrolled_by_a_recording_is_told_from_another_voice(encoder, speech):
+    samples = speech.numpy()
+    higher = soxr.resample(samples, 16_000, 16_000 / 1.3).astype("float32")
+    speakers = LocalSpeakers(encoder, 4)
+    kennedy = speakers.enrol(samples[:96_000])
+    told = []
+    for segment, heard in enumerate((samples[100_000:], higher)):
+        speakers.push(segment, heard)
+        (found,) = (t for t in speakers.end(segment).segments if t.segment == segment)
+        told.append({turn.speaker for turn in found.turns})
+    assert told[0] == {kennedy}
+    assert kennedy not in told[1]

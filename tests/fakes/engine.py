@@ -245,6 +245,13 @@ class ScriptedSpeakers:
         """In the order in which they were heard first."""
         self._values: dict[int, NDArray[np.int64]] = {}
 
+    def enrol(self, samples: Samples) -> int:
+        self._engine.work()
+        if self._engine.is_deaf:
+            raise EngineError("no voice can be told")
+        values = np.rint(samples * FULL_SCALE).astype(np.int64)
+        return self._number(int(values.max()) // VOICE)
+
     def push(self, segment: int, samples: Samples) -> SpeakerNews:
         self._engine.work()
         if self._engine.is_deaf:

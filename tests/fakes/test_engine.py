@@ -22,4 +22,4 @@ class TestScriptedEngine(EngineContract, PromptContract, SpeakersContract):
 
     @pytest.fixture
     def other_audio(self):
-        return samples(0, 9, 8, 7, 0)
+        return samples(0, 29, 8, 7, 0)

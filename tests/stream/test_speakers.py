@@ -197,8 +197,12 @@ def recognised(segment, *turns, joined=(), is_last=True):
     return Recognised(segment, news, is_last)
 
 
+def teller_of(*, with_text):
+    return SpeakerTeller(with_text=with_text, most=4, want=[].append)
+
+
 def test_a_correction_is_told_with_the_words_shared_out_again():
-    teller = SpeakerTeller(with_text=True)
+    teller = teller_of(with_text=True)
     teller.begin(1, 1_000)
     final = Final(
         seq=0,
@@ -223,7 +227,7 @@ def test_a_correction_is_told_with_the_words_shared_out_again():
 
 
 def test_the_name_of_one_that_is_joined_goes_to_the_other():
-    teller = SpeakerTeller(with_text=False)
+    teller = teller_of(with_text=False)
     for segment in (1, 2):
         teller.begin(segment, 0)
     teller.recognise(recognised(1, (2, 0, 9)))

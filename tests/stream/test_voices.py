@@ -4,6 +4,8 @@ from engine.api import UtteranceOptions
 from stream.book import JobBook
 from stream.jobs import (
     Action,
+    Enrolling,
+    EnrolVoice,
     Failed,
     Forgetting,
     HearAudio,
@@ -113,6 +115,18 @@ def test_the_engine_forgets_the_voices_of_a_session_that_ends_or_is_cancelled():
         end(book)
         assert Forgetting("a") in drain(book)
         assert book.voice_backlog("a") == 0
+
+
+def test_voices_that_a_client_brings_go_before_segments_and_are_forgotten_with_them():
+    book = JobBook()
+    book.add("a", begin(1, SLICE), 0.0)
+    book.add("a", [EnrolVoice("Anna", 4, b"\1\0"), EnrolVoice("Ben", 4, b"")], 0.0)
+    done = [w for w in drain(book) if isinstance(w, Enrolling | Recognising)]
+    assert [type(work) for work in done] == [Enrolling, Enrolling, Recognising]
+    assert (done[0].session, done[0].name, done[0].pcm) == ("a", "Anna", b"\1\0")
+    book.add("a", [EnrolVoice("Cleo", 4, b"")], 0.0)
+    book.cancel("a")
+    assert drain(book)[-1] == Forgetting("a")
 
 
 def test_of_a_session_whose_voices_were_not_heard_nothing_is_forgotten():
