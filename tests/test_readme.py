@@ -1,4 +1,4 @@
-"""README.md keeps its word: commands parse, examples run, names exist."""
+"""README.md and its pages keep their word: commands parse or run, names exist."""
 
 import argparse
 import asyncio
@@ -10,14 +10,19 @@ import shlex
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import soundfile
 
+from stream.audio import SAMPLE_RATE, to_float
 from stream.config import read_config
 from stream.events import CLIENT_EVENTS, SERVER_EVENTS
 from tests.checkout import ROOT, tracked
 from tests.clients.threaded_server import threaded_server
+from tests.fakes.engine import speak
+from tests.fakes.process import serving
 from tests.weights import require_weights
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -36,19 +41,36 @@ def code(language: str) -> str:
     return block
 
 
-def commands() -> list[str]:
+def commands(*documents: Path) -> list[str]:
     """Return the commands of the indented lines that start one of our programs."""
-    lines = re.findall(r"^    (\S.*)$", TEXT, re.MULTILINE)
+    texts = [document.read_text("utf-8") for document in documents]
+    lines = [line for text in texts for line in re.findall(r"^    (\S.*)$", text, re.M)]
     steps = [step.strip() for line in lines for step in line.split("|")]
     return [step for step in steps if step.startswith("salmonn-")]
+
+
+README, RECIPES = ROOT / "README.md", ROOT / "docs" / "recipes.md"
+CHECKED = (README, RECIPES, ROOT / "docs" / "speakers.md", ROOT / "docs" / "mcp.md")
+RUN = [text for text in commands(RECIPES) if text.startswith("salmonn-file")]
+VOICE = speak(21, 22, 0, 0, samples=16_000)
 
 
 class ParsedError(Exception):
     """Raised in place of running a command whose line was understood."""
 
 
-@pytest.mark.parametrize("command", commands())
-def test_every_command_line_is_understood(command, monkeypatch):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Be in a folder with the files that commands name."""
+    (tmp_path / "demo").mkdir()
+    for name in ("demo/jfk.ogg", "anna.wav", "ben.flac"):
+        soundfile.write(tmp_path / name, to_float(VOICE), SAMPLE_RATE, format="WAV")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", sorted({*commands(*CHECKED)}))
+def test_every_command_line_is_understood(command, folder, monkeypatch):
     parse_args = argparse.ArgumentParser.parse_args
 
     def only_parse(self, args=None, namespace=None):
@@ -61,8 +83,28 @@ def test_every_command_line_is_understood(command, monkeypatch):
         PROGRAMS[program].load()(arguments)
 
 
+@pytest.mark.parametrize("command", RUN)
+async def test_every_recipe_for_files_runs(command, folder):
+    program, *arguments = shlex.split(command, comments=True)
+    module = PROGRAMS[program].value.partition(":")[0]
+    async with serving(folder) as address:
+        running = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, *arguments, "--url", f"ws://{address}"),
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, err = await running.communicate()
+    assert (running.returncode, err) == (0, b"")
+    for flag, name in pairwise(arguments):
+        if flag in ("--save", "--json"):
+            written = (folder / name).read_text("utf-8")
+            assert "21" in written
+            assert ("Kennedy" in written) == ("--speaker" in arguments)
+
+
 def test_there_are_commands_for_each_client_and_the_server():
-    shown = {shlex.split(command, comments=True)[0] for command in commands()}
+    shown = {shlex.split(command, comments=True)[0] for command in commands(README)}
     assert {"salmonn-serve", "salmonn-file", "salmonn-mic", "salmonn-stdin"} <= shown
 
 
