@@ -38,9 +38,10 @@ MOST_S: Final = 6.0
 """Of a sound; what is longer is cut."""
 RATIO_DB: Final = (0.0, 20.0)
 """How much louder a sound is than what is beneath."""
-LOUDNESS: Final = 0.05
-"""Root mean square of speech and of music, of full scale."""
-NOISE: Final = 0.0005
+LOUDNESS: Final = 0.02
+"""Root mean square of speech and of music, of full scale: of sounds ten
+times as loud, hardly any are clipped."""
+NOISE: Final = 0.0002
 """The same of the noise beneath all: 40 dB below."""
 
 
