@@ -40,7 +40,7 @@ from starlette.requests import Request
 
 from stream.audio import PcmFormat, PcmReader
 from stream.errors import StreamError, UnsupportedRequestError
-from stream.events import Ask, Cancel, End, Flush, Start
+from stream.events import Ask, Cancel, End, Flush, NameSpeaker, Start
 from stream.messages import decode_client
 from stream.protocols import openai_form, openai_secrets, openai_session
 from stream.protocols.openai_chat_audio import decode
@@ -77,13 +77,16 @@ TAKEN = "taken"
 def native(message: Any) -> None:
     """Take a message as the first of a session, or in one that has begun."""
     event = decode_client(_text(message))
-    session = open_session(event if isinstance(event, Start) else None)
+    is_first = isinstance(event, Start)
+    session = open_session(event if is_first else Start(speakers=4))
     session.push(HEARD)
     match event:
         case Ask():
             session.ask(event)
         case Cancel():
             session.cancel(event)
+        case NameSpeaker():
+            session.name_speaker(event)
         case Flush():
             session.flush()
         case End():

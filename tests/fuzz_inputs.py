@@ -38,6 +38,7 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
+VOICE = b"\1\0" * 25_600  # 1.6 s, the least that is taken
 OF_TYPE = {
     str: st.text(max_size=20) | st.sampled_from(["a", "b"]),
     int: st.integers(0, 200) | st.integers(-1, 2**54),
@@ -55,6 +56,8 @@ NAMED = {
     "task": st.sampled_from([None, "describe"]),
     "language": st.sampled_from([None, "en"]),
     "about": st.sampled_from(ABOUT),
+    "speaker": st.sampled_from([0, 1, 2]),
+    "voice": st.sampled_from(["", "AAAA", "?", b64encode(VOICE).decode()]),
 }
 """What is right for a field of the native protocol, where its type says too little."""
 
