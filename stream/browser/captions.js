@@ -1,13 +1,18 @@
-// What was said, segment by segment, as events tell it.  Pure: no page.
+// What was said, segment by segment, and what sounded between, as events tell it.
+// Pure: no page.
+
+import { Sounds, isSound } from "./sounds.js";
 
 export const TRANSCRIBE = "transcribe";
 
 export class Captions {
   segments = new Map();
   #names = new Map(); // speaker → name
+  #sounds = new Sounds();
 
-  // Takes an event; returns the segment that it changed, if any.
+  // Takes an event; returns the segment or the sound that it changed, if any.
   push(event) {
+    if (isSound(event)) return this.#sounds.push(event);
     if (event.type === "speech_started") {
       return this.#segment(event.segment, event.start);
     }
@@ -49,10 +54,12 @@ export class Captions {
   }
 
   // Texts that will not change: [{start, end, lines, speaker}], the transcript's line first.
+  // What sounded stands where it began.
   finals() {
-    return [...this.segments.values()]
+    const said = [...this.segments.values()]
       .flatMap((segment) => (segment.turns.length ? this.#turns(segment) : [untold(segment)]))
       .filter(({ lines }) => lines.length);
+    return [...said, ...this.#sounds.finals()].sort((one, other) => one.start - other.start);
   }
 
   // What is not shared out among those who speak stands with the longest turn.

@@ -3,9 +3,11 @@
 import { Captions, TRANSCRIBE } from "./captions.js";
 import { RATE } from "./resampler.js";
 import { Session } from "./session.js";
+import { isSound } from "./sounds.js";
 import { Recording, pieces, readFile } from "./sources.js";
 import { toSrt, toText, toVtt } from "./subtitles.js";
 import { AnswerView, CaptionView } from "./view.js";
+import { WatchBox } from "./watching.js";
 
 const AHEAD_S = 20; // of a file, that the server has not settled
 const SILENT_DB = -60;
@@ -27,6 +29,16 @@ const captionView = new CaptionView($("captions"), $("spoken"), {
   onName: nameSpeaker,
 });
 const answerView = new AnswerView($("answers"));
+const watchBox = new WatchBox({
+  form: $("watch"),
+  text: $("watch-text"),
+  add: $("watch-add"),
+  notify: $("notify"),
+  list: $("watches"),
+  problem: $("watch-problem"),
+  onAdd: (watch) => session?.isOver || session?.watch(watch),
+  onRemove: (id) => session?.isOver || session?.unwatch(id),
+});
 let captions = new Captions();
 let session = null;
 let recording = null;
@@ -54,6 +66,9 @@ async function begin() {
     $("standing").hidden = false;
   }
   $("asking").hidden = !found.answers_questions;
+  $("sounds-label").hidden = !found.sounds.length;
+  $("watching").hidden = !found.max_watches;
+  watchBox.allow(found.max_watches);
   mostSpeakers = Math.min(MOST_SPEAKERS, found.max_speakers);
   $("speakers-label").hidden = !mostSpeakers;
   show(found.status === "ready" ? "Ready" : `The server is ${found.status}`);
@@ -108,7 +123,9 @@ function open() {
       tasks,
       language: $("language").value || null,
       ...($("speakers").checked ? { speakers: mostSpeakers } : {}),
+      sounds: $("sounds").checked,
     },
+    watches: watchBox.watches,
     onEvent: take,
     onState: follow,
   });
@@ -157,16 +174,18 @@ function nameSpeaker(speaker) {
 }
 
 function take(event, latency) {
-  const segment = captions.push(event);
+  watchBox.push(event);
+  const changed = captions.push(event);
   if (event.type === "speaker_named") captions.labelled().forEach((one) => captionView.show(one));
-  if (segment) {
-    captionView.show(segment);
-    $("empty").hidden = true;
-  }
+  if (changed && isSound(event)) {
+    if (captionView.showSound(changed)) captionView.say(changed.text, null);
+  } else if (changed) captionView.show(changed);
+  if (changed) $("empty").hidden = true;
   if (event.type === "final" && event.text) {
     captionView.say(event.text, event.task === TRANSCRIBE ? event.language : null);
-    for (const button of document.querySelectorAll("[data-download]")) button.disabled = false;
   }
+  if ((event.type === "final" && event.text) || (isSound(event) && event.complete)) allowDownloads(true);
+  if (event.type === "error" && event.task === "sounds") show(`No sounds for now: ${event.message}`, true);
   if (latency !== null) {
     latencies = [...latencies.slice(-20), latency];
     const median = [...latencies].sort((a, b) => a - b)[Math.floor(latencies.length / 2)];
@@ -193,9 +212,14 @@ function reset() {
   session = null;
   captionView.clear();
   answerView.clear();
+  watchBox.clear();
   $("empty").hidden = false;
   $("latency").textContent = "";
-  for (const button of document.querySelectorAll("[data-download]")) button.disabled = true;
+  allowDownloads(false);
+}
+
+function allowDownloads(isAllowed) {
+  for (const button of document.querySelectorAll("[data-download]")) button.disabled = !isAllowed;
 }
 
 function enable(isRunning) {

@@ -5,6 +5,7 @@
 //                    └───────────────────┘
 
 import { RATE } from "./resampler.js";
+import { SoundReceipts, isRefusal, isSound } from "./sounds.js";
 
 const MOST_HELD = 120 * RATE; // samples without their finals; more are not recorded
 const RETRY_MS = [300, 1_000, 2_000, 4_000, 8_000];
@@ -26,6 +27,9 @@ export class Session {
   #open = new Set(); // ids without answers
   #numAsked = 0;
   #names = new Map(); // speaker → name, as long as the server knows the voices
+  #watches = new Map(); // id → what is listened for
+  #saidWatches = new Map(); // … of those, what the server was told
+  #receipts = new SoundReceipts();
   #attempts = 0;
   #isLive = false;
   #isFlushed = false;
@@ -33,9 +37,11 @@ export class Session {
   #isOver = false;
   #waiting = [];
 
-  // request: fields of `start`; onEvent(event, latencyMs or null); onState(name, why).
-  constructor({ url, protocols = [], request, onEvent, onState }) {
+  // request: fields of `start`, without `watches`; onEvent(event, latencyMs or null);
+  // onState(name, why).
+  constructor({ url, protocols = [], request, watches = [], onEvent, onState }) {
     Object.assign(this, { url, protocols, request, onEvent, onState });
+    for (const watch of watches) this.#watches.set(watch.id, watch);
   }
 
   get isOver() {
@@ -55,7 +61,11 @@ export class Session {
     if (!this.#attempts) this.onState("connecting");
     const socket = new WebSocket(this.url, this.protocols);
     this.#socket = socket;
-    socket.onopen = () => this.#say({ type: "start", ...this.request, ...this.#resume() });
+    socket.onopen = () => {
+      this.#saidWatches = new Map(this.#watches);
+      const watches = [...this.#watches.values()];
+      this.#say({ type: "start", ...this.request, watches, ...this.#resume() });
+    };
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
     socket.onclose = () => this.#dropped();
   }
@@ -87,6 +97,16 @@ export class Session {
   nameSpeaker(speaker, name) {
     this.#names.set(speaker, name);
     if (this.#isLive) this.#say({ type: "name_speaker", speaker, name });
+  }
+
+  watch(watch) {
+    this.#watches.set(watch.id, watch);
+    if (this.#isLive) this.#sayWatches();
+  }
+
+  unwatch(id) {
+    this.#watches.delete(id);
+    if (this.#isLive) this.#sayWatches();
   }
 
   // Ends the segment: what is said is all, for now.
@@ -126,10 +146,12 @@ export class Session {
       if (event.settled !== undefined) this.#settle(event.settled);
       if (event.type === "answer") this.#open.delete(event.id);
       if (event.type === "error" && event.question) this.#open.delete(event.question);
+      if (isRefusal(event)) this.#watches.delete(event.watch); // not to be said again
     }
     this.onEvent(event, latency);
     if (event.type === "ended") this.#finish("ended");
-    const isLast = event.type === "error" && !event.segment && !event.question;
+    const isAbout = event.segment || event.question || event.watch || event.task;
+    const isLast = event.type === "error" && !isAbout;
     if (isLast && !PASSING.has(event.code)) this.#finish("failed", event.message);
   }
 
@@ -151,12 +173,26 @@ export class Session {
     this.#send(); // before the questions, which are about it
     for (const [speaker, name] of this.#names) this.#say({ type: "name_speaker", speaker, name });
     for (const ask of this.#asks.slice(event.asked)) this.#say(ask);
+    this.#sayWatches();
     if (this.#isFlushed) this.#say({ type: "flush" });
     if (this.#isEnding) this.#say({ type: "end" });
   }
 
+  // Says what has changed of what is listened for.
+  #sayWatches() {
+    if (this.#isEnding) return; // it listens for nothing more
+    for (const id of this.#saidWatches.keys()) {
+      if (!this.#watches.has(id)) this.#say({ type: "unwatch", id });
+    }
+    for (const watch of this.#watches.values()) {
+      if (!this.#saidWatches.has(watch.id)) this.#say({ type: "watch", ...watch });
+    }
+    this.#saidWatches = new Map(this.#watches);
+  }
+
   // Counts finals; returns false for one that another process has repeated.
   #isNew(event) {
+    if (isSound(event)) return this.#receipts.isNew(event);
     const isFinal = event.type === "final";
     if (!isFinal && !(event.type === "error" && event.segment)) return true;
     const told = this.#told.get(event.segment) ?? new Set();

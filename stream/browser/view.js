@@ -6,7 +6,8 @@ import { clock } from "./subtitles.js";
 const PER_MS = 16; // samples
 
 export class CaptionView {
-  #items = new Map();
+  #items = new Map(); // of segments, by their numbers
+  #sounds = new Map(); // sound → its element
 
   // list: what is seen; ears: what a screen reader says, finals alone; label(speaker):
   // what to call one; onName(speaker): somebody wants to call one otherwise.
@@ -16,28 +17,48 @@ export class CaptionView {
 
   clear() {
     this.#items.clear();
+    this.#sounds.clear();
     this.list.replaceChildren();
     this.ears.replaceChildren();
   }
 
   show(segment) {
-    const list = this.list;
-    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    const isAtEnd = this.#isAtEnd();
     let item = this.#items.get(segment.number);
     if (!item) {
       item = document.createElement("li");
       this.#items.set(segment.number, item);
-      list.append(item);
+      this.list.append(item);
     }
-    const time = element("time", clock(Math.floor(segment.start / PER_MS), ".").slice(0, 8));
-    item.replaceChildren(time, ...parts(segment));
+    item.dataset.start = segment.start;
+    item.replaceChildren(timeOf(segment), ...parts(segment));
     if (segment.turns.length) {
       const line = item.querySelector(`[data-task=${TRANSCRIBE}]`);
       line?.replaceChildren(...segment.turns.map((turn) => this.#turn(turn)));
     }
     // A segment without words takes no room.
     item.hidden = !segment.error && [...segment.texts.values()].every(({ text }) => !text);
-    if (isAtEnd) list.scrollTop = list.scrollHeight;
+    if (isAtEnd) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  // Shows what sounds, where it began: that is known only some seconds later.
+  // Returns whether it was not there before.
+  showSound(sound) {
+    if (this.#sounds.has(sound)) return false;
+    const isAtEnd = this.#isAtEnd();
+    const item = element("li", "", "sound");
+    item.dataset.start = sound.start;
+    item.append(timeOf(sound), element("p", sound.text));
+    this.#sounds.set(sound, item);
+    const later = [...this.list.children].find(({ dataset }) => Number(dataset.start) > sound.start);
+    this.list.insertBefore(item, later ?? null);
+    if (isAtEnd) this.list.scrollTop = this.list.scrollHeight;
+    return true;
+  }
+
+  #isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.list;
+    return scrollHeight - scrollTop - clientHeight < 80;
   }
 
   #turn({ speaker, text }) {
@@ -59,6 +80,10 @@ export class CaptionView {
     this.ears.append(said);
     while (this.ears.childElementCount > 5) this.ears.firstChild.remove();
   }
+}
+
+function timeOf({ start }) {
+  return element("time", clock(Math.floor(start / PER_MS), ".").slice(0, 8));
 }
 
 function* parts({ texts, error }) {
