@@ -5,7 +5,7 @@ Pure: knows no screen, no file and no connection.
 
 from stream.audio import SAMPLE_RATE
 from stream.sound_events import Noticed, Sound
-from stream.subtitles import Cue
+from stream.subtitles import Cue, bracketed
 
 
 class SoundReceipts:
@@ -33,14 +33,9 @@ class SoundReceipts:
         return not was_open
 
 
-def bracketed(event: Sound | Noticed) -> str:
-    """Return what people read of it, as subtitles have it."""
-    return f"[{' '.join(event.text.split())}]"
-
-
 def cue_of(event: Sound | Noticed) -> Cue:
     """Return the cue of one that is over."""
     start_ms, end_ms = (
         samples * 1000 // SAMPLE_RATE for samples in (event.start, event.end)
     )
-    return Cue(start_ms, max(end_ms, start_ms + 1), (bracketed(event),))
+    return Cue(start_ms, max(end_ms, start_ms + 1), (bracketed(event.text),))

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from clients.latency import Arrival
 from clients.marks import Mark
-from clients.sounds import bracketed
 from stream.audio import SAMPLE_RATE
 from stream.events import (
     Answer,
@@ -25,6 +24,7 @@ from stream.events import (
     SpeechStarted,
 )
 from stream.sound_events import Noticed, Sound
+from stream.subtitles import bracketed
 
 
 class Printer(Protocol):
@@ -219,7 +219,7 @@ def times(event: Partial | Final | AnswerStarted | AnswerPartial | Answer) -> st
 
 def noticed(event: Sound | Noticed) -> str:
     """Return what is shown of a sound that has begun."""
-    shown = plain(bracketed(event))
+    shown = plain(bracketed(event.text))
     score = f" ({event.score:.2f})" if isinstance(event, Noticed) else ""
     return f"[{event.start / SAMPLE_RATE:.1f}] {shown}{score}"
 

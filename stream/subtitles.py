@@ -90,6 +90,11 @@ def _ms(samples: int) -> int:
     return samples * 1000 // SAMPLE_RATE
 
 
+def bracketed(text: str) -> str:
+    """Return what people read of a sound: `[dog barking]`."""
+    return f"[{' '.join(text.split())}]"
+
+
 def srt_time(time_ms: int) -> str:
     """Return a time as SubRip writes it: `01:02:03,004`."""
     return _clock(time_ms, ",")

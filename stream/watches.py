@@ -238,40 +238,50 @@ class Watches:
             raise LimitError(f"a session may have {most} watches; this is one more")
 
     def _checked(self, watch: Watch) -> _Kept:
-        """Return a watch that can be kept.
-
-        Raises:
-            ProtocolError: If a field is out of range.
-            UnsupportedRequestError: If the model answers no questions.
-        """
-        if not 0 < len(watch.id) <= MAX_ID:
-            raise ProtocolError(
-                f"watch: id has {len(watch.id)} characters; it must have 1 to {MAX_ID}"
-            )
-        if not watch.text.strip():
-            raise ProtocolError("watch: text is empty")
-        if len(watch.text) > MAX_WATCH:
-            raise ProtocolError(
-                f"watch: text has {len(watch.text)} characters; "
-                f"at most {MAX_WATCH} are taken"
-            )
-        if watch.threshold is not None and not 0 < watch.threshold < 1:
-            raise ProtocolError(
-                f"watch: threshold is {watch.threshold:g}; it must be between 0 and 1"
-            )
-        for name in ("min_s", "cooldown_s"):
-            value = getattr(watch, name)
-            if value is not None and not 0 <= value <= MAX_PAUSE_S:
-                raise ProtocolError(
-                    f"watch: {name} is {value:g}; it must be 0 to {MAX_PAUSE_S:g}"
-                )
-        question = hearing_question(watch.text)
-        try:
-            self._check(Prompt(text=question))
-        except EngineError as exc:
-            raise UnsupportedRequestError(str(exc)) from exc
+        """Return a watch that can be kept; raise what `check_watch` does."""
+        question = check_watch(watch, self._check)
         rules = rules_of(self._config, watch.threshold, watch.min_s, watch.cooldown_s)
         return _Kept(watch, question, OnsetTracker(rules))
+
+
+def check_watch(watch: Watch, check: CheckPrompt) -> str:
+    """Return the question that stands for a watch.
+
+    Args:
+        watch: What is listened for.
+        check: Refuses prompts that the engine does not answer.
+
+    Raises:
+        ProtocolError: If a field is out of range.
+        UnsupportedRequestError: If the model answers no questions.
+    """
+    if not 0 < len(watch.id) <= MAX_ID:
+        raise ProtocolError(
+            f"watch: id has {len(watch.id)} characters; it must have 1 to {MAX_ID}"
+        )
+    if not watch.text.strip():
+        raise ProtocolError("watch: text is empty")
+    if len(watch.text) > MAX_WATCH:
+        raise ProtocolError(
+            f"watch: text has {len(watch.text)} characters; "
+            f"at most {MAX_WATCH} are taken"
+        )
+    if watch.threshold is not None and not 0 < watch.threshold < 1:
+        raise ProtocolError(
+            f"watch: threshold is {watch.threshold:g}; it must be between 0 and 1"
+        )
+    for name in ("min_s", "cooldown_s"):
+        value = getattr(watch, name)
+        if value is not None and not 0 <= value <= MAX_PAUSE_S:
+            raise ProtocolError(
+                f"watch: {name} is {value:g}; it must be 0 to {MAX_PAUSE_S:g}"
+            )
+    question = hearing_question(watch.text)
+    try:
+        check(Prompt(text=question))
+    except EngineError as exc:
+        raise UnsupportedRequestError(str(exc)) from exc
+    return question
 
 
 def rules_of(

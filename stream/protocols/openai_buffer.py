@@ -7,7 +7,7 @@ next audio begins another one, whose items follow.  It knows no connection.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from stream.audio import SAMPLE_RATE, PcmFormat
@@ -24,12 +24,19 @@ from stream.events import (
 )
 from stream.hub import Hub
 from stream.live import Stream
-from stream.protocols import openai_session
+from stream.protocols import openai_listening, openai_session
 from stream.protocols.openai_checks import Json
 from stream.protocols.openai_conversation import Conversation
-from stream.protocols.openai_errors import FieldError, RefusedError
+from stream.protocols.openai_errors import (
+    BY_CODE,
+    ENGINE,
+    FieldError,
+    RefusedError,
+    describe,
+)
 from stream.protocols.openai_items import Items
 from stream.questions import refusal
+from stream.sound_events import Noticed, Sound, Unwatch, Watch
 
 SLICE_S = 1.0  # of audio that is heard in one go
 LEAST_COMMIT_MS = 100
@@ -69,6 +76,8 @@ class _Hearing:
     """Whether it has told all."""
     asked: set[str] = field(default_factory=set)
     """Questions about it that are open."""
+    watched: set[str] = field(default_factory=set)
+    """Ids of the watches on it."""
 
     @property
     def received(self) -> int:
@@ -168,6 +177,16 @@ class InputAudioBuffer:
             hearing.is_ended = True
             self._hub.end(hearing.stream)
 
+    def watch(self, watches: Sequence[Watch]) -> None:
+        """Listen for these and nothing else; those that stay as they are go on."""
+        if hearing := self._taking():
+            names = {watch.id for watch in watches}
+            for name in hearing.watched - names:
+                self._hub.unwatch(hearing.stream, Unwatch(id=name))
+            for watch in watches:
+                self._hub.watch(hearing.stream, watch)
+            hearing.watched = names
+
     def drain(self) -> list[Json]:
         """Return what is told since the last time.
 
@@ -207,6 +226,7 @@ class InputAudioBuffer:
             ),
             format=PcmFormat(rate=start.rate, encoding=start.encoding),
             offset=last.offset + last.received if last else 0,
+            watched={watch.id for watch in start.watches},
         )
         self._hearings.append(hearing)
         return hearing
@@ -240,6 +260,12 @@ class InputAudioBuffer:
             hearing.asked.discard(event.id)
         elif isinstance(event, Error) and event.question is not None:
             hearing.asked.discard(event.question)
+        elif isinstance(event, Error) and event.segment is None:
+            # Sounds or a watch, not told for now: no event of OpenAI's is about them.
+            error = describe(BY_CODE.get(event.code, ENGINE), event.message)
+            self._told.append({"type": "error", "error": error | {"event_id": None}})
+        elif isinstance(event, Sound | Noticed):
+            self._told += openai_listening.told(event, offset=hearing.offset)
         told = hearing.items.push(event, offset=hearing.offset)
         self._told += [*told, *self.conversation.push(event)]
         if told and isinstance(event, SpeechStarted):

@@ -25,7 +25,7 @@ from stream.auth import ClientSecrets, authorize, bearer, check_origin
 from stream.errors import InternalError, StreamError, UnsupportedRequestError, quote
 from stream.events import Error
 from stream.hub import Hub
-from stream.protocols import openai_session
+from stream.protocols import openai_listening, openai_session
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.protocols.openai_buffer import InputAudioBuffer
 from stream.protocols.openai_checks import Json, read_json
@@ -188,9 +188,18 @@ class RealtimeConnection:
         except EngineError as exc:
             param = "session.audio.input.transcription.language"
             raise FieldError(param, f"cannot be served: {exc}") from exc
-        if session["audio"]["input"] != self._session["audio"]["input"]:
+        openai_listening.check_served(
+            session,
+            sounds=self._hub.engine.info.sounds,
+            most=self._hub.config.watches.max_per_session,
+            check=self._hub.engine.check_prompt,
+        )
+        heard_with = openai_listening.heard_with
+        if heard_with(session) != heard_with(self._session):
             self._buffer.finish()
-            self._drain()
+        else:
+            self._buffer.watch(start.watches)
+        self._drain()
         self._session = self._buffer.conversation.session = session
         self._tell({"type": "session.updated", "session": session})
 

@@ -84,6 +84,10 @@ class Response:
             details["reason"] = "max_output_tokens"
         return [*told, *self._end(INCOMPLETE, details, answer)]
 
+    def say(self, text: str) -> list[Json]:
+        """End with a text that no model has generated."""
+        return [*self.grow(text), *self._end(COMPLETED, None)]
+
     def cancelled(self, reason: str) -> list[Json]:
         """End with what there is of the text."""
         return self._end("cancelled", {"type": "cancelled", "reason": reason})

@@ -14,6 +14,7 @@ from typing import Any
 from stream.audio import FRAME_MS, SAMPLE_RATE
 from stream.errors import quote
 from stream.events import Start
+from stream.protocols import openai_listening
 from stream.protocols.openai_checks import (
     Check,
     Json,
@@ -153,6 +154,8 @@ def start_of(session: Json) -> Start:
         encoding=encoding,
         tasks=(TASK,),
         language=transcription.get("language"),
+        sounds=openai_listening.sounds_of(session),
+        watches=openai_listening.watches_of(session),
     )
 
 
@@ -223,6 +226,9 @@ def _input(current: Json, update: Any, model: str) -> Json:
             wanted["transcription"],
             model,
         )
+    if openai_listening.FIELD in wanted:
+        field = openai_listening.FIELD
+        merged[field] = openai_listening.settings(f"{where}.{field}", wanted[field])
     if "turn_detection" in wanted:
         merged["turn_detection"] = _turns(
             f"{where}.turn_detection",

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from clients.records import record
-from clients.sounds import SoundReceipts, bracketed, cue_of
+from clients.sounds import SoundReceipts, cue_of
 from clients.subtitles import TranscriptFile, TranscriptPrinter
 from clients.terminal import LinePrinter, failure
 from stream.events import Error
@@ -60,7 +60,7 @@ def test_what_steers_a_terminal_is_no_part_of_a_line():
     printer = LinePrinter(stream, named=False, verbose=False)
     printer.show(arrived(sound(1, 2, text="a\x1b[2J\nb", complete=False)))
     assert stream.getvalue() == "[1.0] [a[2J b]\n"
-    assert bracketed(sound(1, 2, text="a\nb")) == "[a b]"
+    assert cue_of(sound(1, 2, text="a\nb")).lines == ("[a b]",)
 
 
 def test_subtitles_have_sounds_between_the_words_in_the_order_of_time(tmp_path):
