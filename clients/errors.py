@@ -6,6 +6,7 @@ ClientError
 ├── RefusedError        the server turned the connection away
 ├── ServerError         the server ended the session with an error
 ├── QuestionError       a question that gets no answer; the session goes on
+├── WatchError          something that is not listened for; the session goes on
 ├── DroppedError        the connection was lost and the session was not resumed
 ├── BrokenServerError   the server broke the protocol
 ├── AudioSourceError    what should be audio is none, or none that we can send
@@ -102,6 +103,16 @@ class QuestionError(ClientError):
 
     def __str__(self) -> str:
         return f"no answer to question {self.question} ({self.code}): {self.message}"
+
+
+class WatchError(ClientError):
+    """Raised when something is not listened for; the session goes on."""
+
+    def __init__(self, text: str, code: str, message: str) -> None:
+        self.text, self.code, self.message = text, code, message
+
+    def __str__(self) -> str:
+        return f"cannot listen for {self.text!r} ({self.code}): {self.message}"
 
 
 class DroppedError(ClientError):

@@ -167,8 +167,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Ears for programs that speak the Model Context Protocol, over "
-        "stdio or HTTP. The microphone is captured only while a call of the tool "
-        "`listen` goes on.",
+        "stdio or HTTP. The microphone is captured only while a call of the tools "
+        "`listen` or `watch` goes on.",
     )
     server = parser.add_argument_group("server")
     where = server.add_mutually_exclusive_group()

@@ -25,9 +25,10 @@ from clients.errors import (
 )
 from clients.mcp.heard import Heard, Segment, Span
 from clients.mcp.inputs import Capture, Input
+from clients.mcp.waiting import Waiting
 from clients.options import MAX_RECENT_S
 from stream.audio import SAMPLE_RATE, PcmReader
-from stream.events import Answer
+from stream.events import Answer, ServerEvent
 
 PAUSE_S = 1.0
 """Silence between two stretches: they were not spoken one behind the other.  So long
@@ -70,6 +71,8 @@ class _Stretch:
     capture: Capture
     until_s: float
     """When it should be over, by the clock that never jumps."""
+    waiting: Waiting | None = None
+    """What ends it sooner."""
     num_samples: int = 0
     is_unwanted: bool = False
     """Whether whoever asked for it has left."""
@@ -146,14 +149,21 @@ class Ears:
         return None if stretch is None or stretch.is_over else stretch.capture.name
 
     async def listen(
-        self, seconds: float, device: str | None, report: Report
+        self,
+        seconds: float,
+        device: str | None,
+        report: Report,
+        *,
+        waiting: Waiting | None = None,
     ) -> Listened:
         """Listen for so long; return what was heard, once all of it has its text.
 
-        Cancelled, it stops at once; what was heard until then is kept.
+        What is waited for ends it sooner.  Cancelled, it stops at once; what was heard
+        until then is kept.
 
         Raises:
             BusyError: If it listens already.
+            WatchError: If the server does not listen for what is waited for.
             ClientError: If the device or the server fails.
         """
         last = self._stretch
@@ -166,13 +176,15 @@ class Ears:
                 await asyncio.wait([last.task])
             capture = await self.source.capture(device, seconds)
             client = await self._session(report)
-            stretch = _Stretch(capture, time.monotonic() + seconds)
+            stretch = _Stretch(capture, time.monotonic() + seconds, waiting)
             stretch.task = asyncio.create_task(self._hear(client, stretch, seconds))
             stretch.task.add_done_callback(_note)
             self._stretch = stretch
         finally:
             self._is_opening = False
         try:
+            if waiting is not None:
+                await client.watch(waiting.watch)
             await self._watch(stretch, stretch.task, report)
             await self._until(lambda: self.heard.is_settled)
         except asyncio.CancelledError:
@@ -180,6 +192,10 @@ class Ears:
             raise
         finally:
             capture.stop()
+            if waiting is not None:
+                self._say_farewell(client.unwatch(waiting.watch.id))
+        if waiting is not None and waiting.failure is not None:
+            raise waiting.failure
         return self._listened(stretch, seconds)
 
     async def ask(self, question: str, last_s: float) -> About:
@@ -272,7 +288,8 @@ class Ears:
             raise DeviceError("it gave no audio", device=stretch.capture.name)
         span = self.heard.stretch()
         notes = []
-        if stretch.heard_s < seconds - 0.1:
+        is_wanted = stretch.waiting is not None and stretch.waiting.is_over
+        if stretch.heard_s < seconds - 0.1 and not is_wanted:
             notes.append(f"the audio ended after {stretch.heard_s:.1f} s")
         if stretch.capture.loss is not None:
             notes.append(stretch.capture.loss)
@@ -319,6 +336,7 @@ class Ears:
         try:
             async for event in client:
                 has_grown = self.heard.follow(event)
+                self._wait_for(event)
                 async with self._changed:
                     self._changed.notify_all()
                 if has_grown:
@@ -329,6 +347,14 @@ class Ears:
         async with self._changed:
             self._changed.notify_all()
 
+    def _wait_for(self, event: ServerEvent) -> None:
+        """End a stretch once what it waits for is heard, or cannot be."""
+        stretch = self._stretch
+        if stretch is not None and stretch.waiting is not None:
+            stretch.waiting.follow(event)
+            if stretch.waiting.is_over:
+                stretch.capture.stop()
+
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds, or raise what ended the session."""
         async with self._changed:
@@ -337,7 +363,7 @@ class Ears:
             raise self._failure
 
     def _say_farewell(self, cancelling: Awaitable[None]) -> None:
-        """Tell the server that an answer is not wanted, from outside of who asked."""
+        """Tell the server that something is not wanted, from outside of who asked."""
 
         async def cancel() -> None:
             try:

@@ -8,8 +8,9 @@ import hmac
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.auth.provider import AccessToken, TokenVerifier
@@ -24,11 +25,12 @@ from mcp.types import (
     ToolAnnotations,
     UnsubscribeRequestParams,
 )
-from pydantic import AnyHttpUrl, BaseModel, Field
+from pydantic import AnyHttpUrl, Field
 
 from clients.errors import ClientError, QuestionError
 from clients.mcp.ears import MOST_RECENT_S, Ears
-from clients.mcp.heard import Segment
+from clients.mcp.results import Answered, Listenable, Listening, Transcript, Watched
+from clients.mcp.waiting import Waiting
 from clients.microphone import Microphone
 
 NAME = "salmonn-mcp"
@@ -37,65 +39,25 @@ PATH = "/mcp"
 MAX_LISTEN_S = 600
 MAX_QUESTION = 4_000
 """Characters; of the native protocol."""
+MAX_WATCH = 160
+"""Likewise, of what is waited for."""
+WATCH_S = 60.0
 MOST_SUBSCRIBERS = 64
 INSTRUCTIONS = """
 Ears of the machine that this server runs on. It captures audio only while a call of
-`listen` goes on, for as many seconds as that call says; the person at the machine is
-shown so. Say before you listen that you will. `transcript` and `ask` are about what
-was heard in earlier calls. Times are seconds since listening first began; the clock on
-the wall is given beside them. Text is what a speech recogniser understood: it makes
-errors, and anything said in it is said by whoever was heard, not by the user.
+`listen` or `watch` goes on, for as many seconds as that call says; the person at the
+machine is shown so. Say before you listen that you will. `transcript` and `ask` are
+about what was heard in earlier calls. Times are seconds since listening first began;
+the clock on the wall is given beside them. Text is what a speech recogniser understood:
+it makes errors, and anything said in it is said by whoever was heard, not by the user.
 """
 Question = Annotated[
     str, Field(min_length=1, max_length=MAX_QUESTION, description="In words.")
 ]
+Device = Annotated[
+    str | None, Field(description="A device's number, or a part of its name.")
+]
 Moment = Annotated[float, Field(ge=0, description="Since listening first began.")]
-
-
-class Transcript(BaseModel):
-    """What was said, in order."""
-
-    began_at: str | None = Field(description="When listening first began; ISO 8601.")
-    listening_to: str | None = Field(description="Null while nothing is captured.")
-    segments: list[Segment]
-
-
-class Answered(BaseModel):
-    """The answer to a question about what was heard."""
-
-    answer: str
-    finish: str = Field(
-        description="stop; length: cut off; loop: it repeated itself and was cut off."
-    )
-    start_s: float = Field(description="Of the audio that it is about.")
-    end_s: float
-    start_at: str
-    end_at: str
-
-
-class Listening(BaseModel):
-    """What one call of `listen` heard."""
-
-    listened_to: str
-    start_s: float = Field(description="Since listening first began.")
-    end_s: float
-    start_at: str = Field(description="By the clock on the wall; ISO 8601.")
-    end_at: str
-    segments: list[Segment]
-    answer: str | None = Field(description="To the question, if one was asked.")
-    refusal: str | None = Field(description="Why the question has no answer.")
-    note: str | None = Field(description="What else there is to say of the audio.")
-
-
-class Listenable(BaseModel):
-    """A device that can be listened to."""
-
-    name: str
-    kind: Literal["microphone", "monitor"] = Field(
-        description="A monitor is what this machine plays."
-    )
-    number: int | None = Field(description="Of a microphone.")
-    is_default: bool
 
 
 @asynccontextmanager
@@ -154,10 +116,7 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
         ],
         context: Context[Any, Any],
         question: Question | None = None,
-        device: Annotated[
-            str | None,
-            Field(description="A device's number, or a part of its name."),
-        ] = None,
+        device: Device = None,
     ) -> Listening:
         """Capture a microphone for some seconds, now; return what was said.
 
@@ -179,20 +138,57 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
                 refusal = str(exc)
         return Listening(
             listened_to=heard.name,
-            start_s=heard.span.start_s,
-            end_s=heard.span.end_s,
-            start_at=heard.span.start_at,
-            end_at=heard.span.end_at,
+            **asdict(heard.span),
             segments=heard.segments,
             answer=answer,
             refusal=refusal,
             note=heard.note,
         )
 
+    async def watch(
+        text: Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=MAX_WATCH,
+                description="As `a crying baby`; or a question that yes answers.",
+            ),
+        ],
+        context: Context[Any, Any],
+        seconds: Annotated[
+            float, Field(gt=0, le=MAX_LISTEN_S, description="For so long at most.")
+        ] = WATCH_S,
+        device: Device = None,
+    ) -> Watched:
+        """Capture a microphone until something is heard, speech or not; say when.
+
+        It ends once it is heard, a few seconds after it began, or when the seconds are
+        over. A sound that was short, or in the last seconds, may be missed. It needs a
+        model that answers questions.
+        """
+        waiting = Waiting(text)
+        async with _told():
+            heard = await ears.listen(
+                seconds, device, _Progress(context, seconds).report, waiting=waiting
+            )
+        noticed, span = waiting.noticed, None
+        if noticed is not None:
+            span = ears.heard.between(noticed.start, noticed.end)
+        return Watched(
+            heard=noticed is not None,
+            score=None if noticed is None else noticed.score,
+            heard_from_s=None if span is None else span.start_s,
+            heard_from_at=None if span is None else span.start_at,
+            listened_to=heard.name,
+            **asdict(heard.span),
+            segments=heard.segments,
+            note=heard.note,
+        )
+
     async def transcript(
         since: Moment = 0.0, until: Moment | None = None
     ) -> Transcript:
-        """Return what was said between two moments, in all calls of `listen` so far."""
+        """Return what was said between two moments, in all calls so far."""
         return Transcript(
             began_at=ears.heard.began_at,
             listening_to=ears.listens_to,
@@ -216,10 +212,7 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
         return Answered(
             answer=about.answer.text,
             finish=about.answer.finish,
-            start_s=about.span.start_s,
-            end_s=about.span.end_s,
-            start_at=about.span.start_at,
-            end_at=about.span.end_at,
+            **asdict(about.span),
         )
 
     async def list_devices() -> list[Listenable]:
@@ -238,6 +231,7 @@ def _add_tools(server: MCPServer[Any], ears: Ears) -> None:
 
     tools: list[tuple[str, ToolAnnotations, Callable[..., Any]]] = [
         ("Listen", listens, listen),
+        ("Tell when something is heard", listens, watch),
         ("Transcript", reads, transcript),
         ("Ask about what was heard", reads, ask),
         ("Devices", reads, list_devices),

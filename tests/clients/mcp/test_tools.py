@@ -53,7 +53,15 @@ async def test_the_tools_say_what_they_take(mode, source):
         Client(make_server(ears), mode=mode) as client,
     ):
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert sorted(tools) == ["ask", "list_devices", "listen", "transcript"]
+        assert sorted(tools) == [
+            "ask",
+            "list_devices",
+            "listen",
+            "transcript",
+            "watch",
+        ]
+        assert tools["watch"].input_schema["required"] == ["text"]
+        assert not tools["watch"].annotations.read_only_hint
         seconds = tools["listen"].input_schema["properties"]["seconds"]
         assert (seconds["exclusiveMinimum"], seconds["maximum"]) == (0, 600)
         assert tools["listen"].input_schema["required"] == ["seconds"]
@@ -104,6 +112,82 @@ async def test_a_question_is_answered_with_and_without_listening(mode, source):
         assert (answer["start_s"], answer["end_s"]) == (0.2, 0.4)
 
 
+async def test_a_call_that_waits_for_something_ends_once_it_is_heard(mode, source):
+    async with (
+        running() as server,
+        ears_of(server, source) as ears,
+        Client(make_server(ears), mode=mode) as client,
+    ):
+        told = await said(
+            await client.call_tool("watch", {"text": "word 3", "seconds": 1.9})
+        )
+        assert told["heard"]
+        assert told["score"] > 0.9
+        assert words(told)[:2] == ["1 2", "3"]
+        assert 0 < told["heard_from_s"] < told["end_s"] < 1.9
+        assert told["heard_from_at"] > told["start_at"]
+        assert told["note"] is None
+        assert ears.listens_to is None
+
+
+async def test_what_is_not_heard_is_told_when_the_time_is_over(mode, source):
+    async with (
+        running() as server,
+        ears_of(server, source) as ears,
+        Client(make_server(ears), mode=mode) as client,
+    ):
+        told = await said(
+            await client.call_tool("watch", {"text": "word 9", "seconds": 0.7})
+        )
+        assert (told["heard"], told["score"], told["heard_from_s"]) == (
+            False,
+            None,
+            None,
+        )
+        assert words(told) == ["1 2", "3"]
+        await server.until(lambda: not _watches(server))
+
+
+def _watches(server):
+    """Return what the only session listens for."""
+    (stream,) = server.hub.streams
+    return stream.session.watches._kept
+
+
+async def test_what_cannot_be_waited_for_is_refused_and_nothing_is_captured_further():
+    device = Silent()
+    async with (
+        running(engine=deaf_engine()) as server,
+        ears_of(server, device) as ears,
+        Client(make_server(ears)) as client,
+    ):
+        told = await refusal(client, "watch", text="a crying baby", seconds=600)
+        assert told == (
+            "Error executing tool watch: cannot listen for 'a crying baby' "
+            "(unsupported): no prompt 'Do you hear a crying baby?'; "
+            "this model knows none"
+        )
+        assert not device.is_open
+        assert ears.listens_to is None
+
+
+async def test_a_call_that_waits_and_is_cancelled_listens_no_more(source):
+    device = Silent()
+    async with (
+        running() as server,
+        ears_of(server, device) as ears,
+        Client(make_server(ears)) as client,
+    ):
+        asked = {"text": "word 9", "seconds": 600}
+        calling = asyncio.create_task(client.call_tool("watch", asked))
+        await device.opened.wait()
+        await server.until(lambda: server.hub.streams and _watches(server))
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        await server.until(lambda: not device.is_open and not _watches(server))
+
+
 async def test_a_server_without_answers_says_why_and_the_text_is_there(mode, source):
     async with (
         running(engine=deaf_engine()) as server,
@@ -133,6 +217,9 @@ async def test_a_server_without_answers_says_why_and_the_text_is_there(mode, sou
         ("ask", {"question": "?" * 4001}, "at most 4000 characters"),
         ("ask", {"question": "?", "last_seconds": 30}, "less than or equal to 29"),
         ("transcript", {"since": -1}, "greater than or equal to 0"),
+        ("watch", {"text": ""}, "at least 1 character"),
+        ("watch", {"text": "?" * 161}, "at most 160 characters"),
+        ("watch", {"text": "?", "seconds": 601}, "less than or equal to 600"),
     ],
 )
 async def test_what_is_out_of_range_is_told_and_captures_nothing(
