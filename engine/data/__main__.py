@@ -29,6 +29,7 @@ from engine.data.making.overlaps import overlaps
 from engine.data.making.pairs import speaker_pairs
 from engine.data.making.questions import with_questions
 from engine.data.making.rooms import noisy
+from engine.data.making.scenes import scenes
 from engine.data.making.silences import silences
 from engine.data.making.speech import lines, read_sentences
 from engine.data.making.stories import stories
@@ -44,6 +45,7 @@ MAKERS: Final[dict[str, Maker]] = {
     "overlaps": overlaps,
     "pairs": speaker_pairs,
     "noisy": noisy,
+    "scenes": scenes,
     "stories": stories,
     "silences": silences,
 }

@@ -13,6 +13,7 @@ from engine.data.making.overlaps import overlaps
 from engine.data.making.pairs import speaker_pairs
 from engine.data.making.questions import with_questions
 from engine.data.making.rooms import coloured, in_a_room, looped, noisy
+from engine.data.making.scenes import NOTHING, scenes
 from engine.data.making.silences import silences
 from engine.data.making.stories import stories
 from engine.data.manifest import Clip, ManifestError, read_manifest, write_manifest
@@ -172,6 +173,36 @@ def test_a_story_says_what_happens_in_which_order(sounds):
         assert len(made.samples) / RATE < 30
 
 
+def test_a_scene_holds_its_event_as_loud_as_it_says(speech, sounds):
+    for made in scenes([*speech, *sounds], 40, seeded()):
+        assert made.facts["background"] == "speech"
+        assert 4 <= len(made.samples) / RATE <= 10
+        answers = [answer for _, answer in made.facts["qa"]]
+        if not made.facts["events"]:
+            assert answers == ["Yes.", "No.", NOTHING]
+            continue
+        (name,) = made.facts["events"]
+        assert answers[:2] == ["Yes.", "No."]
+        assert name in made.facts["qa"][0][0]
+        assert name not in made.facts["qa"][1][0]
+        assert name in answers[2].lower()
+        start = round(made.facts["event_start_s"] * RATE)
+        at_event, before = made.samples[start : start + RATE // 2], made.samples[:start]
+        # Waves of the event may cancel some of the scene's: what is far louder tells.
+        if len(before) > RATE and made.facts["snr_db"] > 6:
+            assert power(at_event) > 2 * power(before)
+
+
+def test_a_quarter_of_the_scenes_hold_nothing_else(speech, sounds):
+    found = list(scenes([*speech, *sounds], 20, seeded()))
+    assert sum(not made.facts["events"] for made in found) == 5
+
+
+def test_a_scene_needs_something_that_goes_on(sounds):
+    with pytest.raises(ManifestError, match="speech or music"):
+        list(scenes(sounds, 1, seeded()))
+
+
 def test_questions_have_the_right_answers(speech, sounds):
     clips = with_questions([*speech, *sounds], seeded())
     assert len(clips) == len(speech) + len(sounds)
@@ -208,9 +239,13 @@ def test_questions_of_music_are_about_what_plays():
     }
 
 
+def fit_for(kind, speech, sounds):
+    return {"stories": sounds, "scenes": [*speech, *sounds]}.get(kind, speech)
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_seed_decides_everything(kind, speech, sounds):
-    clips = sounds if kind == "stories" else speech
+    clips = fit_for(kind, speech, sounds)
     first, again, other = (
         list(MAKERS[kind](clips, 6, seeded(seed))) for seed in (1, 1, 2)
     )
@@ -223,7 +258,7 @@ def test_a_seed_decides_everything(kind, speech, sounds):
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_train_and_dev_are_never_mixed(kind, speech, sounds):
-    clips = sounds if kind == "stories" else speech
+    clips = fit_for(kind, speech, sounds)
     clips[0].facts["split"] = "dev"
     with pytest.raises(ManifestError, match="clips of dev and train must not be mixed"):
         list(MAKERS[kind](clips, 1, seeded()))
