@@ -17,6 +17,7 @@ import argparse
 import json
 import random
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
 from engine.tasks import LANGUAGES, find, find_written
+from engine.training import mixture
 from engine.training.free_questions import (
     ANSWERS,
     GENDERS,
@@ -56,6 +58,8 @@ class Lesson:
     question: str
     """What the wording leaves open; empty for most groups."""
     answer: str
+    names: bool = False
+    """Whether the answer is what one would first of all say of the clip."""
 
 
 def lessons(
@@ -96,11 +100,40 @@ def lines(
     others = names_of(chosen)
     for clip in chosen:
         for lesson in lessons(clip, others, seed=seed):
-            line = {"path": clip.path, "split": split, "duration_s": clip.duration_s}
-            line |= {"task": lesson.task, "text": lesson.answer}
-            if code := language_code(clip.facts):
-                line["lang"] = code
-            yield line | ({"Q": lesson.question} if lesson.question else {})
+            yield _line(clip, lesson, split)
+
+
+def shared_lines(
+    clips: Sequence[Clip],
+    shares: Mapping[str, float],
+    *,
+    split: Split = "train",
+    seed: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """Yield as `lines` does, each set as often as its share says; others not at all.
+
+    Raises:
+        ValueError: If a share is none, or there are no clips of its set.
+    """
+    chosen = [clip for clip in clips if clip.facts.get("split") == split]
+    mixture.check(shares, {str(clip.facts["set"]) for clip in chosen})
+    others = names_of(chosen)
+    for name, share in shares.items():
+        drawn = random.Random(f"{seed} {name}")
+        of_set = [clip for clip in chosen if clip.facts["set"] == name]
+        for clip, number in mixture.visits(of_set, share, drawn):
+            found = lessons(clip, others, seed=seed + number)
+            naming = [lesson for lesson in found if lesson.names]
+            for lesson in mixture.of_visit(found, naming, drawn):
+                yield _line(clip, lesson, split)
+
+
+def _line(clip: Clip, lesson: Lesson, split: Split) -> dict[str, Any]:
+    line = {"path": clip.path, "split": split, "duration_s": clip.duration_s}
+    line |= {"task": lesson.task, "text": lesson.answer}
+    if code := language_code(clip.facts):
+        line["lang"] = code
+    return line | ({"Q": lesson.question} if lesson.question else {})
 
 
 def written_lines(
@@ -136,11 +169,27 @@ def foreign_lines(
             yield line | {"Q": find_written(f"translate:{code}"), "text": text}
 
 
+def read_shares(path: Path) -> dict[str, float]:
+    """Return the shares of a TOML file, its table `shares`.
+
+    Raises:
+        ValueError: If it is none.
+        OSError: If it cannot be read.
+    """
+    table = tomllib.loads(path.read_text(encoding="utf-8")).get("shares")
+    if not isinstance(table, dict):
+        raise ValueError(f"{path} has no table [shares]")
+    wrong = [name for name, share in table.items() if type(share) not in (int, float)]
+    if wrong:
+        raise ValueError(f"{path}: shares.{wrong[0]} is no number")
+    return {name: float(share) for name, share in table.items()}
+
+
 def _spoken(facts: Mapping[str, Any]) -> Iterator[Lesson]:
     if text := facts.get("text"):
         yield Lesson("asr", "", text.capitalize() if text.isupper() else text)
     if (who := voice(facts)) in GENDERS:
-        yield Lesson("gender_recognition", "", GENDERS[who])
+        yield Lesson("gender_recognition", "", GENDERS[who], not emotion(facts))
     if chinese := facts.get("translation_zh"):
         first = chinese if isinstance(chinese, str) else chinese[0]
         yield Lesson("translation_ec", "", first)
@@ -155,17 +204,17 @@ def _orders(facts: Mapping[str, Any]) -> Iterator[Lesson]:
         for slot, value in label["slots"].items():
             name = SLOT_NAMES.get(slot, slot)
             prompt = find(f"{SLOT_QUESTION}:{name}").prompt
-            yield Lesson(QA, prompt, value.strip())
+            yield Lesson(QA, prompt, value.strip(), True)
 
 
 def _made(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
     """Yield what only clips that were made of others are asked."""
     if "same_speaker" in facts:
         is_same = bool(facts["same_speaker"])
-        yield Lesson("speaker_verification", "", "Yes" if is_same else "No")
-        yield Lesson(QA, drawn.choice(QUESTIONS["same"]), SAME[is_same])
+        yield Lesson("speaker_verification", "", "Yes" if is_same else "No", True)
+        yield Lesson(QA, drawn.choice(QUESTIONS["same"]), SAME[is_same], True)
     for question, answer in facts.get("qa", ()):
-        yield Lesson(QA, question, answer)
+        yield Lesson(QA, question, answer, True)
 
 
 def _described(
@@ -182,12 +231,13 @@ def _described(
         if spoken := language(facts):
             yield _asked("language", spoken, drawn)
         if mood := emotion(facts):
-            yield Lesson("emotion_recognition", "", mood.capitalize())
-            yield _asked("emotion", mood, drawn)
+            yield Lesson("emotion_recognition", "", mood.capitalize(), True)
+            yield _asked("emotion", mood, drawn, names=True)
     elif facts["set"] == TAGGED:
-        yield _asked("music", name or "music", drawn)
+        yield _asked("music", name or "music", drawn, names=True)
     elif name:
-        yield _asked("instrument" if kind == "music" else "sound", name, drawn)
+        about = "instrument" if kind == "music" else "sound"
+        yield _asked(about, name, drawn, names=True)
 
 
 def _yes_or_no(
@@ -213,9 +263,12 @@ def _hear(about: str, answer: str, drawn: random.Random) -> Lesson:
     return Lesson(QA, drawn.choice(QUESTIONS["hear"]).format(about), answer)
 
 
-def _asked(about: str, answer: str, drawn: random.Random) -> Lesson:
+def _asked(
+    about: str, answer: str, drawn: random.Random, *, names: bool = False
+) -> Lesson:
     form = drawn.choice(ANSWERS).format(answer)
-    return Lesson(QA, drawn.choice(QUESTIONS[about]), form[0].upper() + form[1:])
+    said = form[0].upper() + form[1:]
+    return Lesson(QA, drawn.choice(QUESTIONS[about]), said, names)
 
 
 def _name(heard: Target) -> str:
@@ -228,12 +281,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         clips = read_manifest(options.manifest, sets=tuple(options.set))
-        found = [*lines(clips, split=options.split, seed=options.seed)]
-        found += foreign_lines(clips, split=options.split)
+        how: dict[str, Any] = {"split": options.split, "seed": options.seed}
+        if options.shares:
+            shares = read_shares(options.shares)
+            found = [*shared_lines(clips, shares, **how)]
+        else:
+            found = [*lines(clips, **how)]
+            found += foreign_lines(clips, split=options.split)
         if options.pairs:
             text = options.pairs.read_text(encoding="utf-8")
             pairs = [json.loads(line) for line in text.splitlines()]
-            found += written_lines(pairs, split=options.split)
+            written = [*written_lines(pairs, split=options.split)]
+            random.Random(options.seed).shuffle(written)
+            found += written[: options.max_pairs]
         with options.out.open("w", encoding="utf-8") as file:
             for line in found:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -256,6 +316,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the list, .jsonl")
     parser.add_argument(
         "--pairs", type=Path, help="sentences and translations: {en, zh, split} a line"
+    )
+    parser.add_argument(
+        "--max-pairs", type=int, metavar="N", help="N of them, drawn (default: all)"
+    )
+    parser.add_argument(
+        "--shares",
+        type=Path,
+        metavar="FILE",
+        help="TOML: how often the clips of each set are visited; of others, none are",
     )
     parser.add_argument("--split", choices=["train", "dev"], default="train")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")

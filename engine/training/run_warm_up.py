@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,6 @@ from engine.weights import cache_folder, resolve
 FOLDER = "training"
 EMBEDDINGS = "model.embed_tokens.weight"
 LEAST = 20  # of a token, in the training texts
-LABEL_WINDOWS = 4  # at the end of a clip without a transcript; three words fit in
 SAMPLED_CLIPS = 200  # for mean and deviation of the frames
 
 
@@ -74,12 +73,13 @@ class Data:
     """With the name of their set."""
 
 
-def read_data(manifest: Path, *, dev_limit: int) -> Data:
+def read_data(manifest: Path, *, dev_limit: int, labels_only: bool = False) -> Data:
     """Return what is to be heard in the clips of a manifest.
 
     Args:
         manifest: The file.
         dev_limit: The most dev clips of a set.
+        labels_only: Whether what is said is left out, and only how it sounds told.
 
     Raises:
         ManifestError: If it cannot be read.
@@ -88,6 +88,8 @@ def read_data(manifest: Path, *, dev_limit: int) -> Data:
     for clip in read_manifest(manifest):
         if (found := target(clip.facts)) is None:
             continue
+        if labels_only:
+            found = replace(found, transcript="")
         if clip.facts["split"] == "train":
             train[clip.path] = found
         else:
@@ -128,9 +130,9 @@ def examples_of(
     examples = []
     for entry in entries:
         if (found := data.train.get(entry.key)) is not None:
-            last = None if found.transcript else LABEL_WINDOWS
             places = words.places(found.text)
-            examples.append(Example(entry.key, entry.rows, places, last))
+            is_named = not found.transcript
+            examples.append(Example(entry.key, entry.rows, places, is_named))
     return examples
 
 
@@ -145,7 +147,8 @@ def look(
     heard: dict[str, list[tuple[Target, Target]]] = {}
     for path, (name, expected) in data.dev.items():
         if path in reader:
-            (places,) = run.hear([reader.read(path)])
+            rows = reader.read(path)
+            places = run.hear([rows])[0] if expected.transcript else run.name(rows)
             said = parse(words.text(places))
             heard.setdefault(name, []).append((expected, said))
     scores: dict[str, dict[str, Any]] = {}
@@ -170,7 +173,11 @@ class Runner:
         whisper = resolve("whisper", EngineConfig())
         gemma = resolve("gemma", EngineConfig())
         self._settings = settings_of(whisper)
-        self._data = read_data(options.manifest, dev_limit=options.dev_limit)
+        self._data = read_data(
+            options.manifest,
+            dev_limit=options.dev_limit,
+            labels_only=options.labels_only,
+        )
         texts = [found.text for found in self._data.train.values()]
         self._words, rows = load_words(gemma, texts, least=LEAST)
         torch.manual_seed(options.seed)
@@ -296,6 +303,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, required=True, help="steps that the run has when it ends")
     add("--name", default="ctc", help="of the run (default: %(default)s)")
     add("--start", type=Path, metavar="FILE", help="a state whose bridge to begin with")
+    add(
+        "--labels-only",
+        action="store_true",
+        help="learn what clips sound like, and no transcripts",
+    )
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--dev-limit", type=int, default=24, help="dev clips of each set")
     add("--log-every", type=int, default=10, metavar="STEPS", help="%(default)s")

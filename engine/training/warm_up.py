@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from engine.geometry import ENCODER_RATE, window_count
 from engine.qformer import Bridge
+from engine.running import RunningStatistics
 from engine.training.batches import cut_batches, pad_frames
-from engine.training.ctc import TokenHead, ctc_loss, greedy_places
+from engine.training.ctc import BLANK, TokenHead, ctc_loss, greedy_places
 from engine.training.frame_store import Rows
+from engine.windows import cut_windows
 
 LEAST_DEVIATION = 1e-3  # of a channel that hardly varies
 MASK_FRAMES = 12  # the longest span that is hidden
+LISTENED_WINDOWS = 2  # before a window is to say what the clip sounds like
+NAMING_WINDOWS = 3  # of a clip that are to say so, at each visit
 
 
 class Frames(Protocol):
@@ -39,11 +44,11 @@ class Example:
     num_frames: int
     places: tuple[int, ...]
     """Of its tokens in the head."""
-    last_windows: int | None = None
-    """How many windows at the end are to say it; None: all of them, in order.
+    in_each_window: bool = False
+    """Whether any window alone is to say all of it, a token a query; or else all
+    windows together, in order.
 
-    Where speech was not written down, windows that are to say nothing but words for its
-    sound would learn that speech is silence.
+    What a clip sounds like is heard in all of it, and needs no alignment to be learnt.
     """
 
 
@@ -129,12 +134,7 @@ class WarmUp:
         self.bridge.train()
         rows = [frames.read(example.key) for example in batch]
         speech = self._hide(pad_frames(rows, least=self.bridge.config.window))
-        saying = self._saying(self.bridge(speech), batch)
-        loss = ctc_loss(
-            self.head(pad_sequence(saying, batch_first=True)),
-            [len(embeddings) for embeddings in saying],
-            [example.places for example in batch],
-        )
+        loss = self._loss(speech, batch)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._trained, self.config.max_norm)
@@ -155,6 +155,16 @@ class WarmUp:
             greedy_places(row, self._num_embeddings(len(clip)))
             for row, clip in zip(logprobs, clips, strict=True)
         ]
+
+    @torch.inference_mode()
+    def name(self, clip: Rows) -> list[int]:
+        """Return the places that the last window of a clip says."""
+        self.bridge.eval()
+        speech = pad_frames([clip], least=self.bridge.config.window)
+        end = self._num_embeddings(len(clip))
+        last = self.bridge(speech)[:, end - self.bridge.config.queries : end]
+        said = self.head(last)[0].argmax(-1).tolist()
+        return [place for place in said if place != BLANK]
 
     def state(self) -> dict[str, Any]:
         """Return all that a run needs to go on, for `torch.save`."""
@@ -186,15 +196,65 @@ class WarmUp:
         if self._place == len(self._batches):
             self._epoch, self._place, self._batches = self._epoch + 1, 0, []
 
-    def _saying(self, embeddings: Tensor, batch: Sequence[Example]) -> list[Tensor]:
-        """Return the embeddings, (N, D), of each clip that are to say its tokens."""
-        saying = []
-        for of_clip, example in zip(embeddings, batch, strict=True):
-            end, begin = self._num_embeddings(example.num_frames), 0
-            if example.last_windows is not None:
-                begin = end - example.last_windows * self.bridge.config.queries
-            saying.append(of_clip[max(0, begin) : end])
-        return saying
+    def _loss(self, speech: Tensor, batch: Sequence[Example]) -> Tensor:
+        """Return the loss for a token, all clips alike, of frames (B, T, D)."""
+        named = [n for n, example in enumerate(batch) if example.in_each_window]
+        spoken = [n for n, example in enumerate(batch) if not example.in_each_window]
+        loss = speech.new_zeros(())
+        if named:
+            clips = [batch[n] for n in named]
+            loss = loss + len(named) * self._naming_loss(speech[named], clips)
+        if spoken:
+            clips = [batch[n] for n in spoken]
+            loss = loss + len(spoken) * self._spelling_loss(speech[spoken], clips)
+        return loss / len(batch)
+
+    def _spelling_loss(self, speech: Tensor, batch: Sequence[Example]) -> Tensor:
+        """Return the loss of clips whose tokens are said in order."""
+        lengths = [self._num_embeddings(example.num_frames) for example in batch]
+        rows = [
+            row[:length]
+            for row, length in zip(self.bridge(speech), lengths, strict=True)
+        ]
+        return ctc_loss(
+            self.head(pad_sequence(rows, batch_first=True)),
+            lengths,
+            [example.places for example in batch],
+        )
+
+    def _naming_loss(self, speech: Tensor, batch: Sequence[Example]) -> Tensor:
+        """Return the loss of clips whose tokens some windows of each say, drawn anew.
+
+        What a window is told of all frames before it costs little; the Q-Former is
+        run for the drawn windows alone.
+        """
+        config = self.bridge.config
+        how = {"size": config.window, "hop": config.hop}
+        speech = self.bridge.standardise(speech)
+        told = self.bridge.told(cut_windows(speech, **how), RunningStatistics())
+        windows = cut_windows(self.bridge.fuse(speech), **how, context=config.context)
+        chosen = torch.stack([self._draw(example) for example in batch])
+        clip = torch.arange(len(batch))[:, None]
+        embedded = self.bridge.embed(
+            windows[clip, chosen], None if told is None else told[clip, chosen]
+        )
+        said = torch.tensor([self._said(example) for example in batch])
+        return F.cross_entropy(
+            self.head(embedded).flatten(0, 1),
+            said.repeat(1, NAMING_WINDOWS).flatten(),
+        )
+
+    def _draw(self, example: Example) -> Tensor:
+        """Return which windows of a clip are to name it, (n,)."""
+        config = self.bridge.config
+        count = window_count(example.num_frames, size=config.window, hop=config.hop)
+        first = min(LISTENED_WINDOWS, count - 1)
+        return torch.randint(first, count, (NAMING_WINDOWS,), generator=self._random)
+
+    def _said(self, example: Example) -> list[int]:
+        """Return the place that each query of a window is to say."""
+        queries = self.bridge.config.queries
+        return [*example.places, *[BLANK] * queries][:queries]
 
     def _num_embeddings(self, num_frames: int) -> int:
         config = self.bridge.config

@@ -214,3 +214,24 @@ def test_the_command_writes_a_list(tmp_path):
     assert [json.loads(line) for line in out.read_text().splitlines()] == found
     assert main([*arguments, "--set", "other"]) == 1
     assert main(["--manifest", str(tmp_path / "none"), "--out", str(out)]) == 1
+
+
+def test_a_list_follows_shares(tmp_path, capsys):
+    manifest, shares = tmp_path / "manifest.jsonl", tmp_path / "shares.toml"
+    facts = {"split": "train", "duration_s": 1.0, "label": "rain"}
+    sounds = [{"path": f"{n}.ogg", "set": "esc10", **facts} for n in range(4)]
+    others = [{"path": "b.ogg", "set": "donateacry", **facts}]
+    manifest.write_text("\n".join(map(json.dumps, [*sounds, *others])))
+    shares.write_text("[shares]\nesc10 = 2\n")
+    out = tmp_path / "lessons.jsonl"
+    arguments = ["--manifest", str(manifest), "--out", str(out)]
+    assert main([*arguments, "--shares", str(shares)]) == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(found) == 4 * 2 * 2  # clips, visits, lessons
+    assert {line["path"] for line in found} == {line["path"] for line in sounds}
+    named = [line for line in found if "rain" in line["text"].lower()]
+    assert len(named) >= 4 * 2
+    for wrong in ("[shares]\nrain = 1\n", "[shares]\nesc10 = 'x'\n", "esc10 = 1\n"):
+        shares.write_text(wrong)
+        assert main([*arguments, "--shares", str(shares)]) == 1
+        assert "shares" in capsys.readouterr().err or "rain" in wrong

@@ -15,7 +15,6 @@ from engine.training.features import FeatureSettings, feature_folder
 from engine.training.frame_store import FrameReader, FrameWriter
 from engine.training.labels import Target
 from engine.training.run_warm_up import (
-    LABEL_WINDOWS,
     Data,
     examples_of,
     load_words,
@@ -118,6 +117,12 @@ def test_targets_are_read_by_split(manifest):
     }
 
 
+def test_transcripts_can_be_left_out(manifest):
+    data = read_data(manifest, dev_limit=1, labels_only=True)
+    assert data.train["a.ogg"] == Target("", ("speech", "woman"))
+    assert data.dev["e.ogg"] == ("read", Target("", ("speech", "child")))
+
+
 def test_only_words_of_the_texts_take_part(gemma):
     words, rows = load_words(gemma, ["to be", "be man"], least=1)
     assert words.rows.tokens == (1, 2, 7)
@@ -138,7 +143,7 @@ def test_examples_are_of_the_first_entries_and_of_no_dev_clip(manifest, gemma, c
     assert {example.key for example in everything} == set(data.train)
 
 
-def test_only_a_clip_with_a_transcript_says_something_everywhere(gemma, cache):
+def test_only_a_clip_without_a_transcript_is_named_in_each_window(gemma, cache):
     data = Data(
         {
             "a.ogg": Target("to be", ("speech", "woman")),
@@ -149,8 +154,8 @@ def test_only_a_clip_with_a_transcript_says_something_everywhere(gemma, cache):
     words, _ = load_words(gemma, ["to be speech woman noise rain"], least=1)
     reader = FrameReader(feature_folder(cache, SETTINGS), width=8)
     spoken, sound = examples_of(reader, data, words, num_entries=99)
-    assert spoken.last_windows is None
-    assert sound.last_windows == LABEL_WINDOWS
+    assert not spoken.in_each_window
+    assert sound.in_each_window
 
 
 def test_dev_clips_are_scored_by_set(monkeypatch, gemma, cache):
@@ -169,6 +174,7 @@ def test_dev_clips_are_scored_by_set(monkeypatch, gemma, cache):
     run = WarmUp(Bridge(SMALL), TokenHead(rows), WarmUpConfig())
     said = iter(["not be speech woman", "noise rain", "speech rain"])
     monkeypatch.setattr(run, "hear", lambda _: [words.places(next(said))])
+    monkeypatch.setattr(run, "name", lambda _: words.places(next(said)))
     scores = look(run, reader, data, words)
     assert scores["read"]["labels"] == 1.0
     assert scores["read"]["wer"] == pytest.approx(100 / 3)

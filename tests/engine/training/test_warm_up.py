@@ -94,16 +94,17 @@ def test_the_bridge_learns_to_say_what_it_hears(data):
     assert right > len(examples) / 2
 
 
-def test_a_clip_can_be_asked_to_say_its_tokens_at_its_end(data):
+def test_each_window_of_a_clip_can_be_asked_to_say_its_tokens(data):
     clips, examples = data
     run = new_run(clips)
-    only = dataclasses.replace(examples[0], places=(1,), last_windows=1)
-    for _ in range(60):
-        run.step([only], clips)
-    with torch.no_grad():
-        embeddings = run.bridge(torch.from_numpy(clips["0"]).float()[None])
-    said = run.head(embeddings)[0].exp()[:, 1]
-    assert said[-BRIDGE.queries :].max() > 0.5
+    named = [
+        dataclasses.replace(examples[n], places=places, in_each_window=True)
+        for n, places in enumerate([(1,), (2, 3), (4, 5, 6)])
+    ]
+    for _ in range(150):
+        run.step(named, clips)
+    said = [run.name(clips[example.key]) for example in named]
+    assert said == [[1], [2, 3], [4, 5]]  # as many as there are queries
 
 
 def test_rows_and_statistics_of_the_frames_stay_as_they_are(data):
