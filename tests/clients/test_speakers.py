@@ -194,7 +194,7 @@ def test_where_speakers_cannot_be_told_is_no_part_of_where_to_resume():
 def test_names_are_sent_again_to_a_server_that_has_the_session_and_to_no_other():
     book = QuestionBook()
     for name in ("An", "Anna"):
-        book.name(NameSpeaker(speaker=1, name=name))
+        book.name(1, name)
     assert book.take(0).name == "Anna"
     book.begin(started(resumed=True))
     assert book.take(0) == NameSpeaker(speaker=1, name="Anna")
