@@ -60,7 +60,7 @@ $(VENV)/bin/python:
 $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "== installing the server: about 280 MB to download with PyTorch's CPU build"
 	@echo "   (an index that serves CUDA builds may send 3 GB and more: see README, Install)"
-	@echo "   and after it, once, 133 MB of weights for captions"
+	@echo "   and after it, once, 371 MB of weights for captions and answers"
 	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server]'
 	@touch $@
 

@@ -32,6 +32,7 @@ from engine.ask_options import PROGRAM, parse
 from engine.config import DEVICE, EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
 from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
+from engine.weights import checkpoint_of
 
 if TYPE_CHECKING:
     from engine.asking import Answerer
@@ -58,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         preset = _preset(options)
         prompts = [_complete(prompt, options) for prompt in options.asked]
-        bases = _bases(preset, options.ckpt, prompts)
+        bases = _bases(preset, options, prompts)
         if options.dry_run:
             return _look(preset, options, notes)
-        answerer = _load(preset, options, notes)
+        answerer = _load(preset, options, prompts, notes)
         answerer.check(prompts)
     except UnsupportedError as exc:
         notes.print(f"{PROGRAM}: {exc}")
@@ -144,7 +145,9 @@ def _preset(options: argparse.Namespace) -> str:
     return preset_of(read(options.ckpt))
 
 
-def _bases(preset: str, ckpt: Path | None, prompts: Sequence[Prompt]) -> list[Basis]:
+def _bases(
+    preset: Any, options: argparse.Namespace, prompts: Sequence[Prompt]
+) -> list[Basis]:
     """Return what each answer will rest on.
 
     Raises:
@@ -155,6 +158,7 @@ def _bases(preset: str, ckpt: Path | None, prompts: Sequence[Prompt]) -> list[Ba
     asked: Skills | None = DECLARED.get(preset, ANYTHING)
     if preset == "mini":
         heard, asked = CAPTIONS, None
+    ckpt = checkpoint_of(EngineConfig(preset=preset, parts=_parts(options)))
     if ckpt is not None and preset in ("mini", "custom"):
         # Here, not above: `--help` must not wait for torch.
         from engine.checkpoint import read
@@ -175,7 +179,12 @@ def _parts(options: argparse.Namespace) -> PartsConfig:
     return PartsConfig(**{name: getattr(options, name) for name in PARTS})
 
 
-def _load(preset: str, options: argparse.Namespace, notes: Console) -> "Answerer":
+def _load(
+    preset: str,
+    options: argparse.Namespace,
+    prompts: Sequence[Prompt],
+    notes: Console,
+) -> "Answerer":
     """Load the model of a preset.
 
     Raises:
@@ -184,7 +193,7 @@ def _load(preset: str, options: argparse.Namespace, notes: Console) -> "Answerer
         WeightsError: If a part is missing, or does not fit the others.
     """
     if preset == "mini":
-        return _load_mini(options)
+        return _load_mini(options, prompts)
     device = _device(options.device)
     dtype: Any = options.dtype or _usual_dtype(device)
     from engine import salmonn
@@ -209,7 +218,7 @@ def _device(name: str) -> str:
     return str(choose(name))
 
 
-def _load_mini(options: argparse.Namespace) -> "Answerer":
+def _load_mini(options: argparse.Namespace, prompts: Sequence[Prompt]) -> "Answerer":
     dtype = _mini_dtype(options)
     from engine.asking import EngineAnswerer
     from engine.local import LocalEngine
@@ -217,8 +226,13 @@ def _load_mini(options: argparse.Namespace) -> "Answerer":
     device = _device(options.device)
     if not DEVICE.fullmatch(device):
         raise UnsupportedError("device of mini", device, ("cpu", "cuda"))
+    parts = _parts(options)
     config = EngineConfig(
-        device=device, dtype=dtype, llm_dtype=dtype, parts=_parts(options)
+        device=device,
+        dtype=dtype,
+        llm_dtype=dtype,
+        parts=parts,
+        captions_only=parts.ckpt is None and all(map(CAPTIONS.basis, prompts)),
     )
     return EngineAnswerer(LocalEngine.load(config))
 

@@ -81,6 +81,9 @@ class EngineConfig:
     """Folder of ready weights; None means the cache folder of `salmonn-weights`."""
     parts: PartsConfig = field(default_factory=PartsConfig)
     """Parts to take from elsewhere, each in place of the preset's."""
+    captions_only: bool = False
+    """Whether no prompts are answered, and neither `parts.ckpt` nor a language model is
+    loaded: a third of the memory."""
     device: str = "cpu"
     """Where it computes: `cpu`, `cuda` or `cuda:1`; `auto` takes CUDA where torch has
     it.  Nothing was ever run on a GPU here, so nobody gets one unasked."""

@@ -2,8 +2,8 @@
 
     official .pth  ◀──▶  our .safetensors, which also says what was trained
 
-Every tensor goes through unchanged.  Where it is read and written, `engine.checkpoint`
-knows.
+Every tensor goes through unchanged, unless it is to take half the room.  Where it is
+read and written, `engine.checkpoint` knows.
 """
 
 from collections.abc import Mapping
@@ -11,19 +11,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from engine import checkpoint
+from engine.checkpoint import Checkpoint
 from engine.errors import UnsupportedError, WeightsError
 from engine.skills import Skills
 from engine.sounds import SOUNDS
 
 
-def convert(source: Path, target: Path, told: Mapping[str, Any]) -> str:
+def convert(
+    source: Path, target: Path, told: Mapping[str, Any], *, half: bool = False
+) -> str:
     """Write a checkpoint in the layout that the target's suffix names.
 
     Args:
         source: A checkpoint.
         target: A file that is not there yet.
         told: Fields of `Skills` that a user says; others stay what the source says.
+        half: Whether tensors are written in float16.
 
     Returns:
         A sentence on what was written.
@@ -31,11 +37,13 @@ def convert(source: Path, target: Path, told: Mapping[str, Any]) -> str:
     Raises:
         WeightsError: If it cannot be read, has no official layout, or the layout
             cannot say what was trained; if there is no such task, or not of texts;
-            if the target exists.
+            if the target exists; if a value is too large for float16.
     """
     found = checkpoint.read(source)
     if told:
         found = replace(found, skills=_told(found.skills or Skills(), told))
+    if half:
+        found = _halved(found, source)
     is_ours = target.suffix == checkpoint.SUFFIX
     if told and not is_ours:
         raise WeightsError(
@@ -48,6 +56,23 @@ def convert(source: Path, target: Path, told: Mapping[str, Any]) -> str:
     said = _said(found.skills) if is_ours else "the official layout, without its tasks"
     size = target.stat().st_size / 1e6
     return f"{target}: {len(found.tensors)} tensors, {size:.1f} MB; {said}"
+
+
+def _halved(found: Checkpoint, source: Path) -> Checkpoint:
+    largest = torch.finfo(torch.float16).max
+    for name, tensor in found.tensors.items():
+        if tensor.numel() and not tensor.abs().max() <= largest:
+            raise WeightsError(f"{source}: {name} has values that float16 cannot hold")
+    return replace(
+        found,
+        bridge=_half(found.bridge),
+        lora=_half(found.lora),
+        extras=_half(found.extras),
+    )
+
+
+def _half(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.half() for name, tensor in state.items()}
 
 
 def _told(known: Skills, told: Mapping[str, Any]) -> Skills:

@@ -29,11 +29,11 @@ from engine.salmonn_files import (
 )
 from engine.skills import ANYTHING, DECLARED, Skills
 from engine.vocabulary import prune, words_of
-from engine.weights import resolve
+from engine.weights import checkpoint_of, resolve
 
 
 def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
-    """Return the head of a configuration; None if it names no trained weights.
+    """Return the head of a configuration; None if it has no trained weights.
 
     What is small and may be wrong comes first.
 
@@ -47,7 +47,7 @@ def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
         WeightsError: If a file is missing or damaged, does not fit the others, or does
             not say what it was trained for.
     """
-    path = config.parts.ckpt
+    path = checkpoint_of(config)
     if path is None:
         return None
     check_dtype("llm_dtype", config.llm_dtype, device)

@@ -30,7 +30,7 @@ from engine.memory import (
 from engine.presets import LARGE_V2, RELEASED
 from engine.shards import Shards
 from engine.vocabulary import words_of
-from engine.weights import resolve
+from engine.weights import checkpoint_of, resolve
 
 T = TypeVar("T")
 
@@ -108,14 +108,14 @@ def inspect(
 def inspect_mini(
     config: EngineConfig, *, precision: Precision = "float32", device: str = "cpu"
 ) -> Inspection:
-    """Look at what captions need, and at what answers prompts if an adapter is named.
+    """Look at what captions need, and at what answers prompts, unless it is not to.
 
     Args:
         config: Of the preset `mini`.
         precision: In which Whisper and the language model would be loaded.
         device: Where it is to run, as torch names it.
     """
-    look, ckpt = _Look("mini"), config.parts.ckpt
+    look, ckpt = _Look("mini"), checkpoint_of(config)
     trained = look.at("ckpt", ckpt, _adapter) if ckpt else None
     whole = look.resolved("whisper", config, lambda path: _whisper(path, ckpt, trained))
     memory = [whisper_memory(whole, precision)] if whole else []

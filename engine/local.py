@@ -92,11 +92,14 @@ class LocalEngine:
         )
         self._decoder = TokenDecoder(whisper.model)
         self._transcriber = Transcriber(whisper, self._decoder, beams=config.beams)
-        answers = (
-            f"questions answered by {head.description}"
-            if head
-            else "no questions answered: engine.parts.ckpt names no trained weights"
-        )
+        if head:
+            answers = f"questions answered by {head.description}"
+        elif config.captions_only:
+            answers = "captions only, as configured"
+        else:
+            answers = (
+                "no questions answered: engine.parts.ckpt names no trained weights"
+            )
         where = describe(whisper.device)
         self._info = EngineInfo(
             model=config.preset if head else whisper.name,

@@ -4,7 +4,8 @@ Facts only: nothing here fetches, reads or converts.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 GEMMA_NOTICE = """\
 Gemma is provided under and subject to the Gemma Terms of Use found at \
@@ -345,3 +346,6 @@ PRESETS: dict[str, dict[str, Part]] = {
         part.name: part for part in (WHISPER_BASE, GEMMA_3_270M, SILERO_VAD, VOICES)
     }
 }
+
+ADAPTERS: Final = {"mini": Path(__file__).parent / "adapters" / "mini.safetensors"}
+"""What was trained for a preset and comes with the package; each has a model card."""

@@ -2,7 +2,7 @@
 
 It says which parts there are and where they lie; how they get there, it does not.
 
-    salmonn-weights                                       fetch what captions need
+    salmonn-weights                                       fetch what a server needs
     salmonn-weights --list                                what there is
     salmonn-weights --convert a.pth b.safetensors --task describe --questions
                                                           a SALMONN's checkpoint
@@ -23,12 +23,12 @@ from rich.console import Console
 from engine import manifest, store
 from engine.config import EngineConfig
 from engine.errors import WeightsError
-from engine.presets import PRESETS, Part
+from engine.presets import ADAPTERS, PRESETS, Part
 from engine.progress import MB, Lines, Report, report_on
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PART = "whisper"  # all that captions need
+DEFAULT_PARTS = ("whisper", "gemma")  # what a server needs: captions, and answers
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -79,6 +79,19 @@ def resolve(
     return _prepare(found, cache, report or Lines(logger.info), None)
 
 
+def checkpoint_of(config: EngineConfig) -> Path | None:
+    """Return what was trained for a configuration; None if it is to answer nothing.
+
+    The adapter that comes with a preset fits the preset's own models, and no others.
+    """
+    if config.captions_only:
+        return None
+    named = config.parts
+    if named.ckpt is None and (named.whisper or named.llm):
+        return None
+    return named.ckpt or ADAPTERS.get(config.preset)
+
+
 def is_there(part: str, config: EngineConfig) -> bool:
     """Return whether a part lies where `resolve` looks for it, good or damaged."""
     found = PRESETS.get(config.preset, {}).get(part)
@@ -99,7 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `salmonn-weights`; return its exit code."""
     arguments = _parser().parse_args(argv)
     parts = PRESETS[arguments.preset]
-    chosen = [p for p in parts.values() if arguments.part in (p.name, "all")]
+    names = {"default": DEFAULT_PARTS, "all": tuple(parts)}
+    wanted = names.get(arguments.part, (arguments.part,))
+    chosen = [parts[name] for name in wanted if name in parts]
     cache = cache_folder()
     try:
         if arguments.convert:
@@ -134,7 +149,8 @@ def _convert(arguments: argparse.Namespace) -> int:
     if arguments.questions is not None:
         told["questions"] = arguments.questions
     source, target = arguments.convert
-    sys.stdout.write(convert(source, target, told) + "\n")
+    said_so = convert(source, target, told, half=arguments.half)
+    sys.stdout.write(said_so + "\n")
     return 0
 
 
@@ -187,8 +203,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--part",
         choices=[*names, "all"],
-        default=DEFAULT_PART,
-        help="which part to fetch (default: %(default)s, all that captions need)",
+        default="default",
+        help="which part to fetch (default: whisper for captions, gemma for answers)",
     )
     parser.add_argument(
         "--source",
@@ -211,6 +227,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("FROM", "TO"),
         help="write a SALMONN's checkpoint in the other layout: official .pth, or our "
         ".safetensors",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="convert to float16: half the room"
     )
     told = parser.add_argument_group(
         "what a converted checkpoint was trained for",

@@ -126,6 +126,8 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
         engine = replace(engine, preset=arguments.preset)
     if arguments.device is not None:
         engine = replace(engine, device=arguments.device)
+    if arguments.captions_only:
+        engine = replace(engine, captions_only=True)
     auth = replace(
         config.auth,
         tls_cert=arguments.tls_cert or config.auth.tls_cert,
@@ -158,6 +160,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", choices=presets, help="which model")
     parser.add_argument(
         "--device", help="engine.device: cpu, cuda, cuda:1, or auto (default: cpu)"
+    )
+    parser.add_argument(
+        "--captions-only",
+        action="store_true",
+        help="load no language model: less memory, and no answers",
     )
     for part in PARTS:
         parser.add_argument(

@@ -93,7 +93,7 @@ def order():
 @pytest.fixture(scope="module")
 def whisper():
     require_weights()
-    return load(EngineConfig())
+    return load(EngineConfig(captions_only=True))
 
 
 @pytest.fixture

@@ -122,7 +122,9 @@ def _mini(manifest: Path | None, closing: Literal["exact", "streaming"]) -> Setu
             audio += to_pcm(read_clip(next(paths))) + PAUSE
         return audio
 
-    engine = load(EngineConfig(encoding=EncodingConfig(closing=closing)))
+    engine = load(
+        EngineConfig(encoding=EncodingConfig(closing=closing), captions_only=True)
+    )
     return Setup("mini", engine, SegmenterConfig(), WebRtcVoiceDetector, reading)
 
 

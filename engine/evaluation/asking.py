@@ -28,6 +28,7 @@ from engine.evaluation.questions import Question
 from engine.evaluation.table import Begin
 from engine.presets import PRESETS
 from engine.skills import ANYTHING
+from engine.weights import checkpoint_of
 
 WHISPER, SALMONN, BOTH = "whisper", "salmonn", "both"
 HEADS = {WHISPER: (WHISPER,), SALMONN: (SALMONN,), BOTH: (SALMONN, WHISPER)}
@@ -111,7 +112,7 @@ def _declared(config: EngineConfig) -> Iterator[EngineConfig]:
     A checkpoint as training leaves it says nothing; to be measured, a copy of it is
     asked everything.
     """
-    path = config.parts.ckpt
+    path = checkpoint_of(config)
     if path is None or config.preset not in PRESETS:
         yield config
         return
@@ -132,9 +133,7 @@ def _whisper(choice: Choice, config: EngineConfig, column: str) -> TranscriberAn
     def load() -> WholeClips:
         from engine.local import LocalEngine
 
-        # Of the parts, only the encoder and decoder are needed.
-        parts = replace(config.parts, ckpt=None)
-        return LocalEngine.load(replace(config, parts=parts))
+        return LocalEngine.load(replace(config, captions_only=True))
 
     return TranscriberAnswers(load, language=choice.language, mode=column)
 
@@ -143,9 +142,11 @@ def _live(choice: Choice, head: str, config: EngineConfig, column: str) -> LiveA
     flags = ["--language", choice.language] if choice.language else []
     flags += ["--fast"] if choice.fast else []
     server = ["--preset", config.preset]
+    is_asked = head == SALMONN
     for name, path in _parts(config.parts):
         server += [f"--{name}", str(path)] if path else []
-    is_asked = head == SALMONN
+    if not is_asked:
+        server.append("--captions-only")
     return LiveAnswers(
         _from_transcript(config) if is_asked else LIVE_TASKS,
         Model(name=config.preset),
@@ -159,11 +160,12 @@ def _live(choice: Choice, head: str, config: EngineConfig, column: str) -> LiveA
 
 def _from_transcript(config: EngineConfig) -> tuple[str, ...]:
     """Return the tasks that a server answers from what was heard as text."""
-    if config.parts.ckpt is None:
+    path = checkpoint_of(config)
+    if path is None:
         return ()
     from engine import checkpoint
 
-    skills = checkpoint.read(config.parts.ckpt).skills
+    skills = checkpoint.read(path).skills
     return skills.from_transcript if skills else ()
 
 

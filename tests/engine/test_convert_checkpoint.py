@@ -31,6 +31,28 @@ def test_there_and_back_nothing_is_lost(official, tmp_path, capsys):
         assert torch.equal(tensor, second.tensors[name]), name
 
 
+def test_a_checkpoint_can_take_half_the_room(official, tmp_path, capsys):
+    ours, half = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    assert converted(capsys, official, ours)[0] == 0
+    assert converted(capsys, ours, half, "--half")[0] == 0
+    whole, halved = checkpoint.read(ours), checkpoint.read(half)
+    assert halved.sizes == whole.sizes
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(halved.tensors[name], tensor.half()), name
+    assert half.stat().st_size < 0.6 * ours.stat().st_size
+
+
+def test_what_float16_cannot_hold_is_refused(official, tmp_path, capsys):
+    ours = tmp_path / "a.safetensors"
+    found = checkpoint.read(official)
+    name, tensor = next(iter(found.bridge.items()))
+    loud = replace(found, bridge=found.bridge | {name: tensor + 1e6})
+    checkpoint.write(loud, ours)
+    code, told = converted(capsys, ours, tmp_path / "b.safetensors", "--half")
+    assert code == 1
+    assert f"{name} has values that float16 cannot hold" in told.err
+
+
 def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys):
     ours, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     flags = ["--task", "describe", "--task", "translate:zh", "--questions"]

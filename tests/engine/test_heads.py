@@ -52,7 +52,7 @@ def official(files, **parts):
 
 
 def test_without_a_checkpoint_there_is_no_head(files):
-    assert load_head(EngineConfig()) is None
+    assert load_head(EngineConfig(captions_only=True)) is None
     assert load_head(official(files, ckpt=None)) is None
 
 

@@ -229,7 +229,7 @@ class TestTinySalmonn(TestTinyEngine, PromptContract):
 def real_engine():
     require_weights()
     threads = torch.get_num_threads()
-    engine = LocalEngine.load(EngineConfig(dtype="float32"))
+    engine = LocalEngine.load(EngineConfig(dtype="float32", captions_only=True))
     yield engine
     engine.close()
     torch.set_num_threads(threads)

@@ -16,8 +16,8 @@ from engine import manifest, presets, store, weights
 from engine.api import silero_weights
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import WeightsError
-from engine.presets import GEMMA_3_270M, PRESETS, SILERO_VAD, WHISPER_BASE
-from engine.weights import cache_folder, main, resolve
+from engine.presets import ADAPTERS, GEMMA_3_270M, PRESETS, SILERO_VAD, WHISPER_BASE
+from engine.weights import cache_folder, checkpoint_of, main, resolve
 from tests.engine.tiny_whisper import pin, tiny_part, write_wheel
 
 SPEECH = Path(__file__).parents[2] / "demo" / "jfk.ogg"
@@ -57,6 +57,19 @@ def test_the_cache_is_where_the_user_says(tmp_path):
 def test_a_part_that_is_named_stands_for_the_preset_s(tmp_path):
     config = EngineConfig(parts=PartsConfig(whisper=tmp_path))
     assert resolve("whisper", config) == tmp_path
+
+
+def test_an_adapter_comes_with_the_mini_and_fits_only_its_own_models(tmp_path):
+    shipped = ADAPTERS["mini"]
+    assert checkpoint_of(EngineConfig()) == shipped
+    assert checkpoint_of(EngineConfig(captions_only=True)) is None
+    for part in ("whisper", "llm"):
+        other = PartsConfig(**{part: tmp_path})
+        assert checkpoint_of(EngineConfig(parts=other)) is None
+    named = PartsConfig(whisper=tmp_path, ckpt=tmp_path / "mine.safetensors")
+    assert checkpoint_of(EngineConfig(parts=named)) == named.ckpt
+    assert checkpoint_of(EngineConfig(parts=named, captions_only=True)) is None
+    assert checkpoint_of(EngineConfig(preset="salmonn-7b")) is None
 
 
 def test_a_preset_whose_parts_nobody_brings_says_how_to_name_them():

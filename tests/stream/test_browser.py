@@ -442,6 +442,7 @@ async def test_the_microphone_is_captioned_while_it_is_spoken(tmp_path):
 async def real_server():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stream", "--port", "0", "--log-level", "warning"),
+        "--captions-only",
         stdout=asyncio.subprocess.PIPE,
     )
     try:

@@ -268,7 +268,8 @@ async def test_a_microphone_is_listed_and_heard(log, tmp_path):
 async def test_speech_is_written_down_by_a_server_of_its_own(log):
     require_weights()
     arguments = ("--input", str(ROOT / "demo" / "jfk.ogg"), "--serve")
-    async with over_stdio(log, *arguments, limit_s=LOADING_S) as client:
+    served = ("--", "--captions-only")
+    async with over_stdio(log, *arguments, *served, limit_s=LOADING_S) as client:
         heard = await said(client, "listen", seconds=5, question="Who speaks?")
         assert "my fellow Americans" in " ".join(words(heard))
         assert heard["answer"] is None

@@ -24,7 +24,7 @@ DEADLINE_S = 120
 @pytest.fixture(scope="module")
 def base_url():
     require_weights()
-    with running_server() as (url, _):
+    with running_server(flags=["--captions-only"]) as (url, _):
         yield url.replace("ws://", "http://") + "/v1"
 
 

@@ -27,7 +27,7 @@ async def test_a_recording_is_transcribed_as_home_assistant_sends_it():
     audio = to_pcm(samples)
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stream", "--port", "0", "--wyoming-port", "0"),
-        *("--log-level", "warning"),
+        *("--log-level", "warning", "--captions-only"),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
