@@ -192,7 +192,7 @@ async def post(server, *, what="transcriptions", files=None, **options):
         ({"files": {"file": bytes(2 << 20)}}, 413, "too_large", None, "file may have"),
         (
             {"files": {"file": wav(speak(1, samples=56_000))}},
-            *(413, "too_large", None, "more than 3 s"),
+            *(413, "too_large", None, "at most 3 s are heard"),
         ),
     ],
 )
