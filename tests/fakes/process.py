@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import sys
+
+from tests.checkout import ROOT
 
 COMMAND = """
 import sys
@@ -44,6 +47,7 @@ async def serving(folder, more=""):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", COMMAND, "--config", str(path)),
         *("--log-level", "warning"),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},  # whatever folder it is run in
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
