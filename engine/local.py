@@ -228,16 +228,6 @@ class LocalEngine:
             voices=self._voices,
         )
 
-    def with_head(self, head: Head) -> "LocalEngine":
-        """Return an engine with the same encoder and a SALMONN behind it."""
-        return LocalEngine(
-            self._whisper,
-            self._config,
-            why=self._why,
-            head=head,
-            voices=self._voices,
-        )
-
     def new_encoding(self) -> StreamingEncoder:
         """Return the encoder of an utterance alone, to measure it."""
         return StreamingEncoder(self._encoder, self._config.encoding)

@@ -8,9 +8,6 @@ In this process, with nothing else to do; computing time alone:
     ad-hoc question   10 s of sound that nobody asked about, pushed at once, then asked
     further question  another about the same sound, as the second turn of a chat
     officially        the same question, everything encoded and read at the end
-
-Without a trained adapter the bridge has random weights: answers are nonsense, and take
-as long as any others.
 """
 
 import time
@@ -18,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import psutil
-import torch
 
 from engine.api import Prompt, Samples, UtteranceOptions
 from engine.benchmarks.report import Advance, Row, Setup
@@ -27,23 +23,16 @@ from engine.benchmarks.sounds import endless
 from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.evaluation import live
 from engine.geometry import WINDOW_SAMPLES, samples_of
-from engine.heads import load_language_model, shrink
-from engine.listening import Head
-from engine.llm import LanguageModel
 from engine.local import LocalEngine
-from engine.qformer import MINI_BRIDGE, Bridge
-from engine.skills import Skills
-from engine.weights import resolve
 
 LENGTHS_S = (3.0, 10.0, 28.0)
 SOUND_S = 10.0
-LANGUAGES = ("de", "en", "ja", "zh")  # in which it may answer
 ROUNDS = 8
 LENGTHS_CUT, SHORTER_S = 5, 0.14  # each shorter, so that blocks end elsewhere
 MAX_GROWTH = 1.25
 MAX_SOUND_S = 1.5
 MAX_FURTHER = 0.5
-TASK = "describe"
+QUESTIONS = "What was that noise?", "How loud was it?"
 
 Ask = Callable[[LocalEngine, Samples], float]
 """Asks about audio; returns the seconds to the first token."""
@@ -68,9 +57,6 @@ class AnswerFigures:
     """What was found."""
 
     engine: str
-    language_model: str
-    bridge: str
-    """`trained`, or `random` where there are no trained weights."""
     first_tokens: list[FirstToken]
     growth: float
     """What the longest segment takes, in proportion to the shortest, by medians."""
@@ -85,8 +71,7 @@ class AnswerFigures:
 
     def rows(self) -> list[Row]:
         """Return what people want to know of it."""
-        rows = [Row("bridge", self.bridge), Row("language model", self.language_model)]
-        rows.append(Row("first token, p50 / p90 / p95", ""))
+        rows = [Row("first token, p50 / p90 / p95", "")]
         for found in self.first_tokens:
             rows += _pair(f"after {found.audio_s:g} s of speech", found)
         longest, shortest = self.first_tokens[-1], self.first_tokens[0]
@@ -106,16 +91,12 @@ def run(setup: Setup) -> AnswerFigures:
     """Ask about segments of some lengths.
 
     Raises:
-        EngineError: If a weight is missing, or a clip is no audio.
+        EngineError: If a weight is missing, a clip is no audio, or nothing is there
+            that answers questions.
     """
     config = live.engine_config(setup.config)
     engine = LocalEngine.load(config)
-    bridge, language_model = "trained", "of the preset"
-    if TASK not in engine.info.prompted_tasks:
-        head = random_head(load_language_model(resolve("gemma", config), config))
-        shrink(head.llm, head.skills, config)
-        language_model = head.description
-        engine, bridge = engine.with_head(head), "random"
+    engine.check_prompt(Prompt(text=QUESTIONS[0]))
     streamed = engine.with_encoding(replace(config.encoding, replies="streaming"))
     official = engine.with_encoding(replace(config.encoding, replies="exact"))
     for one in (streamed, official):
@@ -132,8 +113,6 @@ def run(setup: Setup) -> AnswerFigures:
     further_s = quantiles(furthers, of="first token")
     return AnswerFigures(
         engine=engine.info.description,
-        language_model=language_model,
-        bridge=bridge,
         first_tokens=first_tokens,
         growth=first_tokens[-1].live_s.p50 / first_tokens[0].live_s.p50,
         sound=sound,
@@ -150,12 +129,11 @@ def cut(samples: Samples, length_s: float, number: int) -> Samples:
 
 def ask_about_speech(engine: LocalEngine, samples: Samples) -> float:
     """Push a segment as it is spoken; return the seconds from asking to a token."""
-    prompt = Prompt(task=TASK)
-    utterance = engine.open(UtteranceOptions(prompted=(TASK,)))
+    utterance = engine.open(UtteranceOptions(questions=True))
     for start in range(0, len(samples), WINDOW_SAMPLES):
         utterance.push(samples[start : start + WINDOW_SAMPLES])
     begin = time.perf_counter()
-    reply = utterance.ask(prompt)
+    reply = utterance.ask(Prompt(text=QUESTIONS[0]))
     engine.generate([reply])
     taken_s = time.perf_counter() - begin
     reply.close()
@@ -168,7 +146,7 @@ def ask_about_sound(engine: LocalEngine, samples: Samples) -> float:
     begin = time.perf_counter()
     utterance = engine.open(UtteranceOptions(tasks=()))
     utterance.push(samples)
-    reply = utterance.ask(Prompt(text="What was that noise?"))
+    reply = utterance.ask(Prompt(text=QUESTIONS[0]))
     engine.generate([reply])
     taken_s = time.perf_counter() - begin
     reply.close()
@@ -182,7 +160,7 @@ def ask_twice(engine: LocalEngine, samples: Samples) -> tuple[float, float]:
     taken_s = []
     begin = time.perf_counter()
     utterance.push(samples)
-    for text in ("What was that noise?", "How loud was it?"):
+    for text in QUESTIONS:
         reply = utterance.ask(Prompt(text=text))
         engine.generate([reply])
         taken_s.append(time.perf_counter() - begin)
@@ -191,16 +169,6 @@ def ask_twice(engine: LocalEngine, samples: Samples) -> tuple[float, float]:
     utterance.close()
     first_s, further_s = taken_s
     return first_s, further_s
-
-
-def random_head(llm: LanguageModel) -> Head:
-    """Return a language model behind a bridge of mini's shape that learned nothing."""
-    torch.manual_seed(0)
-    bridge = (
-        Bridge(replace(MINI_BRIDGE, llm_width=llm.width)).eval().requires_grad_(False)
-    )
-    skills = Skills(tasks=(TASK,), questions=True, languages=LANGUAGES)
-    return Head(bridge, None, llm, skills)
 
 
 def compare(

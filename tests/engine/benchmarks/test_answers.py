@@ -106,8 +106,6 @@ def test_nothing_is_always_the_first(engine, monkeypatch):
 def test_the_table_has_what_was_promised():
     figures = AnswerFigures(
         engine="tiny",
-        language_model="gemma3",
-        bridge="random",
         first_tokens=[
             FirstToken(3.0, spread(0.2), spread(0.8)),
             FirstToken(28.0, spread(0.22), spread(1.1)),
