@@ -1,5 +1,6 @@
 """docs/protocol.md names everything that the code knows, so neither can drift alone."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -24,6 +25,16 @@ def test_every_event_and_field_is_documented(event):
     assert f"| `{event.type}` |" in TEXT
     for field in fields(event):
         assert f"`{field.name}`" in TEXT
+
+
+@pytest.mark.parametrize(
+    ("side", "events"), [("client", CLIENT_EVENTS), ("server", SERVER_EVENTS)]
+)
+def test_the_tables_have_no_other_events(side, events):
+    _, _, section = TEXT.partition(f"### From the {side}\n")
+    section = re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0]
+    named = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert sorted(named) == sorted(events)
 
 
 @pytest.mark.parametrize("field", fields(Resume), ids=lambda field: field.name)
