@@ -170,12 +170,12 @@ class SpeakerNews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundClass:
-    """A sound that a model was taught to tell, as `dog bark`, and what asks for it."""
+    """A sound that a model was taught to tell."""
 
     label: str
+    """What `Utterance.weigh` knows it by, as `dog bark`."""
     caption: str
     """As `dog barking`; of `music: …`, one is heard at a time, and so of others."""
-    question: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,13 +238,16 @@ class Utterance(Protocol):
             UnsupportedError: If the model does not answer this.
         """
 
-    def weigh(self, questions: Sequence[str]) -> list[float]:
-        """Return how likely each question is answered yes, as far as was heard.
+    def weigh(self, names: Sequence[str]) -> list[float]:
+        """Return how likely each thing is heard, as far as was heard.
 
-        All are asked at once, on what was computed of the audio, and leave no trace.
+        All are weighed at once, on what was computed of the audio, and leave no trace.
+
+        Args:
+            names: What may be heard, as `sound_name` has it: `dog barking`.
 
         Returns:
-            Log-odds of a yes against a no as the next word, in nats: 0 is undecided.
+            Log-odds, in nats: 0 is undecided.
 
         Raises:
             UnsupportedError: If the model answers no questions.
@@ -384,10 +387,12 @@ def silero_weights(config: EngineConfig) -> Path:
     return path
 
 
-def hearing_question(text: str) -> str:
-    """Return whether something is heard, as a question; a question stays one."""
-    text = text.strip()
-    return text if text.endswith(("?", "？")) else f"Do you hear {text}?"
+def sound_name(text: str) -> str:
+    """Return what a model would call something that is heard: `a Dog.` is `dog`."""
+    words = text.strip().rstrip(".!。！").lower().split()
+    if len(words) > 1 and words[0] in ("a", "an", "the", "some"):
+        del words[0]
+    return " ".join(words)
 
 
 def by_task(hypotheses: Sequence[Hypothesis]) -> dict[str, Hypothesis]:

@@ -1,10 +1,10 @@
 """Several ends of one sequence in one pass, of which none is kept.
 
-    its cache  |▒▒▒▒▒▒▒▒▒▒▒▒|  stem | branch 1 | branch 2 |…     one row, no padding
-               └────── read ───────┘└─ each sees what is before it, and itself ─┘
+    its cache  |▒▒▒▒▒▒▒▒▒▒▒▒| branch 1 | branch 2 |…     one row, no padding
+               └─── read ───┘└─ each sees the cache, and itself ─┘
 
-A branch stands behind the stem wherever it lies in the row, so each gives what it would
-alone, and cache and stem are computed once.  The model calls us for each layer
+A branch stands behind the cache wherever it lies in the row, so each gives what it
+would alone, and the cache is read once.  The model calls us for each layer
 (`engine.attention.Row`).  Knows caches, and neither models nor tokens.
 """
 
@@ -19,25 +19,26 @@ from engine.device import send
 
 
 class Branches:
-    """One run of the model over a stem and its branches."""
+    """One run of the model over some branches."""
 
-    def __init__(self, cache: Cache, stem: int, branches: Sequence[int]) -> None:
+    def __init__(self, cache: Cache, branches: Sequence[int]) -> None:
         """Begin.
 
         Args:
             cache: What came before; it is only read.
-            stem: Positions that all branches have in common, perhaps none.
             branches: Positions of each, at least 1.
         """
         assert len(cache), "nothing is before the branches"
         assert min(branches) > 0, "a branch without positions"
         self._cache = cache
-        counts, first = [stem, *branches], len(cache) + stem
-        places = [torch.arange(len(cache), first)]
-        places += [torch.arange(first, first + count) for count in branches]
-        self._places = torch.cat(places)
-        self._branch = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        """Of each new position; 0 is the stem."""
+        first = len(cache)
+        self._places = torch.cat(
+            [torch.arange(first, first + count) for count in branches]
+        )
+        self._branch = torch.arange(len(branches)).repeat_interleave(
+            torch.tensor(branches)
+        )
+        """Of each new position."""
         self._masks: dict[int | None, Tensor] = {}
 
     def positions(self, device: torch.device) -> Tensor:
@@ -71,10 +72,9 @@ class Branches:
         if window not in self._masks:
             before = len(self._cache)
             places = torch.cat([torch.arange(before), self._places])
-            branch = torch.cat([torch.zeros(before).long(), self._branch])
             back = self._places[:, None] - places[None]
             seen = back >= 0
-            seen &= (branch == 0)[None] | (self._branch[:, None] == branch[None])
+            seen[:, before:] &= self._branch[:, None] == self._branch[None]
             if window is not None:
                 seen &= back < window
             self._masks[window] = send(seen, device)

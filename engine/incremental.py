@@ -6,7 +6,7 @@
     partial: settled + guessed frames ──▶ stable prefix forced, the rest decoded
     final:   closing pass over the segment ──▶ stable prefix forced, the rest decoded
     ask:     settled + guessed frames, or the final's text ──▶ a reply begins
-    weigh:   settled + guessed frames ──▶ yes against no
+    weigh:   settled + guessed frames ──▶ how likely a name is
 
 Everything that belongs to the utterance lives here and ends with it.
 """
@@ -287,13 +287,13 @@ class WhisperUtterance:
         mode = Mode.STREAMING if self._is_read_along else Mode.EXACT
         return self._ear.ask(prompt, self._closing_rest(), mode=mode)
 
-    def weigh(self, questions: Sequence[str]) -> list[float]:
-        """Return how likely each is answered yes; see `engine.api.Utterance`."""
+    def weigh(self, names: Sequence[str]) -> list[float]:
+        """Return how likely each thing is heard; see `engine.api.Utterance`."""
         if self._ear is None or self._head is None or not self._head.skills.questions:
-            raise UnsupportedError("question", "".join(questions[:1]), ())
+            raise UnsupportedError("sound", "".join(names[:1]), ())
         if self._replies is Mode.EXACT:
-            return self._ear.weigh_exact(questions, self._thirty_seconds())
-        return self._ear.weigh(questions, self._closing_rest())
+            return self._ear.weigh_exact(names, self._thirty_seconds())
+        return self._ear.weigh(names, self._closing_rest())
 
     def _thirty_seconds(self) -> torch.Tensor:
         """Return all frames of a pass over 30 s, as the official code makes it."""

@@ -5,7 +5,7 @@
     speech frames ───┘                             │ fork, the unsettled rest behind it
                                                    ├─ fork ─▶ closing, answer
                                                    ├─ fork ─▶ closing, answer
-                                                   └─ read ─▶ closings, yes or no
+                                                   └─ fork ─▶ names, each weighed
 
 The audio stands before the question, so each settled window is embedded and run through
 the language model once, some windows in a pass, and all questions share it.  What has
@@ -122,7 +122,7 @@ class Head:
         assert (beats is None) == (bridge.config.audio_width == 0), "BEATs or none"
         self.bridge, self.beats, self.llm, self.skills = bridge, beats, llm, skills
         self.weigher: Weigher | None = None
-        """What weighs answers; None where no questions are answered."""
+        """What weighs names; None where no questions are answered."""
         if skills.questions:
             self.weigher = Weigher(llm, skills.calibration)
         self.opening = llm.embed(prompts.opening(llm.tokenizer))
@@ -247,17 +247,17 @@ class Ear:
         about = self._all(rest).fork()
         return self._head.answer(prompt, Source.AUDIO, mode, about=about)
 
-    def weigh(self, questions: Sequence[str], rest: Tensor) -> list[float]:
-        """Return how likely each question is answered yes; see `engine.api.Utterance`.
+    def weigh(self, names: Sequence[str], rest: Tensor) -> list[float]:
+        """Return how likely each thing is heard; see `engine.api.Utterance`.
 
         Args:
-            questions: About all audio so far.
+            names: Of what may be heard in all audio so far.
             rest: As for `ask`.
 
         Raises:
             ContextFullError: As `ask` does.
         """
-        return self._weigher.weigh(questions, self._all(rest))
+        return self._weigher.weigh(names, self._all(rest))
 
     def ask_exact(self, prompt: Prompt, speech: Tensor) -> LiveReply:
         """Begin an answer about all audio, encoded anew in one pass.
@@ -273,13 +273,13 @@ class Ear:
         about = self._all_exact(speech)
         return self._head.answer(prompt, Source.AUDIO, Mode.EXACT, about=about)
 
-    def weigh_exact(self, questions: Sequence[str], speech: Tensor) -> list[float]:
-        """Weigh answers about all audio, encoded anew in one pass, as `ask_exact`.
+    def weigh_exact(self, names: Sequence[str], speech: Tensor) -> list[float]:
+        """Weigh names over all audio, encoded anew in one pass, as `ask_exact`.
 
         Raises:
             ContextFullError: As `ask` does.
         """
-        return self._weigher.weigh(questions, self._all_exact(speech))
+        return self._weigher.weigh(names, self._all_exact(speech))
 
     @property
     def _weigher(self) -> Weigher:

@@ -15,7 +15,7 @@ Knows neither audio nor prompts, and chooses no token.
     fork = cache.fork()                               # a question
     logits = llm.prefill(llm.embed(closing), fork)    # (V,)
     logits = llm.step([token, …], [fork, …])          # (B, V): many answers at once
-    hidden = llm.branch(cache, stem, [piece, …])      # (B, D): many ends, none kept
+    hidden = llm.branch(cache, [piece, …])            # many ends, none kept
 """
 
 import time
@@ -43,7 +43,6 @@ from engine.branching import Branches
 from engine.cache import Cache
 from engine.device import send
 from engine.errors import ContextFullError, WeightsError
-from engine.vocabulary import logits_of
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: Final[Mapping[Dtype, torch.dtype]] = {
@@ -149,28 +148,24 @@ class LanguageModel:
         return list(hidden.split(counts))
 
     @torch.inference_mode()
-    def branch(self, cache: Cache, stem: Tensor, branches: Sequence[Tensor]) -> Tensor:
+    def branch(self, cache: Cache, branches: Sequence[Tensor]) -> list[Tensor]:
         """Run on several ends of one sequence in one pass, and keep none of them.
 
         Args:
             cache: What came before, at least one position; it stays what it is.
-            stem: Embeddings of what all ends have in common, (N, D), perhaps none.
             branches: Embeddings of what follows in each, (N_i, D), at least one each.
 
         Returns:
-            Hidden states of the last position of each branch, (B, D).
+            Hidden states of each branch, (N_i, D).
 
         Raises:
             ContextFullError: If a branch outgrows the model; nothing was run.
         """
         counts = [len(piece) for piece in branches]
-        longest = len(cache) + len(stem) + max(counts)
+        longest = len(cache) + max(counts)
         if longest > self.max_positions:
             raise ContextFullError(longest, self.max_positions)
-        row = Branches(cache, len(stem), counts)
-        hidden = self._run([stem, *branches], row)
-        ends = torch.tensor(counts).cumsum(0) + len(stem) - 1
-        return hidden[send(ends, hidden.device)]
+        return list(self._run(branches, Branches(cache, counts)).split(counts))
 
     def _run(self, pieces: Sequence[Tensor], packed: Pass | Branches) -> Tensor:
         """Return the hidden states of a row of pieces, (N, D)."""
@@ -187,19 +182,9 @@ class LanguageModel:
         return hidden
 
     @torch.inference_mode()
-    def logits(self, hidden: Tensor, words: Sequence[int] | None = None) -> Tensor:
-        """Return what follows hidden states (…, D), as float32 logits (…, V).
-
-        Args:
-            hidden: Of any positions.
-            words: Ids of which alone it is asked, in order: (…, len(words)) then.
-        """
-        head = self.model.get_output_embeddings()
-        if words is None:
-            logits = head(hidden).float()
-        else:
-            ids = send(torch.tensor(words), hidden.device)
-            logits = logits_of(head, hidden, ids).float()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return what follows hidden states (…, D), as float32 logits (…, V)."""
+        logits: Tensor = self.model.get_output_embeddings()(hidden).float()
         if cap := getattr(self.model.config, "final_logit_softcapping", None):
             logits = cap * torch.tanh(logits / cap)
         return logits

@@ -154,7 +154,7 @@ class LocalEngine:
             self.generate([reply])
             reply.close()
             if self._head.skills.questions:
-                utterance.weigh(["?"])
+                utterance.weigh(["rain"])
         utterance.close()
         if self._voices:
             speakers = self.open_speakers(1)

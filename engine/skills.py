@@ -61,10 +61,9 @@ class Skills:
     measured for the weights.
     """
     sounds: tuple[str, ...] = ()
-    """Labels of the sounds that it was taught to say yes or no to, when asked whether
-    it hears them (`engine.sounds`)."""
+    """Labels of the sounds that it was taught to name (`engine.sounds`)."""
     calibration: tuple[float, ...] = (1.0, 0.0)
-    """Scale and bias that make log-odds of a yes right as often as they say, fitted on
+    """Scale and bias that make log-odds of what is weighed right as often as they say, fitted on
     training clips (`python -m tests.sound_events`).  Further training makes it void."""
     languages: tuple[str, ...] | None = None
     """Codes of the spoken languages that it was taught; None is all that it names."""

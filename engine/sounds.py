@@ -1,6 +1,6 @@
 """The sounds that captions may name, and what they call them.
 
-    label, as weights are taught it ─▶ `Do you hear dog bark?` ─▶ [dog barking]
+    label, as weights are taught it: `dog bark` ─▶ how likely is it ─▶ [dog barking]
 
 Which of them some weights know, they say themselves (`engine.skills`): no other is
 asked for.  Labels of one caption are one sound; of those whose captions begin alike up
@@ -10,7 +10,7 @@ to a colon, one is heard at a time, and the one without a colon stands for any o
 from collections.abc import Collection
 from typing import Final
 
-from engine.api import SoundClass, hearing_question
+from engine.api import SoundClass
 
 SOUNDS: Final = {
     "baby cry": "baby crying",
@@ -58,6 +58,5 @@ def classes_of(labels: Collection[str]) -> tuple[SoundClass, ...]:
     found: dict[str, SoundClass] = {}
     for label, caption in SOUNDS.items():
         if label in labels and caption not in found:
-            question = hearing_question(label)
-            found[caption] = SoundClass(label=label, caption=caption, question=question)
+            found[caption] = SoundClass(label=label, caption=caption)
     return tuple(found.values())

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -132,23 +131,6 @@ class PrunedHead(nn.Module):
         logits = self.linear(hidden)
         everything = logits.new_full((*logits.shape[:-1], self._size), -torch.inf)
         return everything.index_copy_(-1, self.words, logits)
-
-
-def logits_of(head: nn.Module, hidden: Tensor, ids: Tensor) -> Tensor:
-    """Return the logits of some words, (…, K), for hidden states (…, D).
-
-    Only their rows of the head are computed, where it has such.
-    """
-    rows, linear = ids, head
-    if isinstance(head, PrunedHead):
-        rows, linear = torch.searchsorted(head.words, ids), head.linear
-        is_known = bool((head.words[rows.clamp(max=len(head.words) - 1)] == ids).all())
-        if not is_known:
-            return head(hidden)[..., ids]
-    if type(linear) is not nn.Linear:  # kept in fewer bits, or with an adapter
-        return head(hidden)[..., ids]
-    bias = None if linear.bias is None else linear.bias[rows]
-    return F.linear(hidden, linear.weight[rows], bias)
 
 
 def _letters(text: str) -> set[str]:

@@ -106,7 +106,8 @@ class WeighPassage:
     """Where its first sample is in the stream."""
     pcm: bytes
     """s16le samples at 16 kHz."""
-    questions: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of what may be heard."""
     keys: tuple[int, ...]
     """What the session knows the last of them by, those of watches."""
 
@@ -222,13 +223,13 @@ class Weighing:
     session: str
     wish: WeighPassage
     first: int
-    """Of these questions, among those of the passage."""
+    """Of these names, among those of the passage."""
     count: int
 
     @property
     def is_last(self) -> bool:
         """Whether nothing is left to be weighed then."""
-        return self.first + self.count >= len(self.wish.questions)
+        return self.first + self.count >= len(self.wish.names)
 
 
 Work = (

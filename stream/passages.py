@@ -1,6 +1,6 @@
 """The last seconds of sessions that wait to be weighed, the newest of each only.
 
-    wait ──▶ weigh, `AT_ONCE` questions a turn … ──▶ done
+    wait ──▶ weigh, `AT_ONCE` names a turn … ──▶ done
       ▲ a newer one takes its place
 
 Pure book-keeping, a part of `stream.book`: it knows neither watches nor captions.  What
@@ -12,7 +12,7 @@ before another begins: the engine holds one, and captions may come between its t
 from stream.jobs import Weighing, WeighPassage
 
 AT_ONCE = 16
-"""Questions of one turn.  They share a pass over the weights, and captions wait for its
+"""Names of one turn.  They share a pass over the weights, and captions wait for its
 end: some tenths of a second for as many, on two cores, beside what the audio takes."""
 
 
@@ -41,7 +41,7 @@ class PassageBook:
             wish = self._waiting.pop(session)
         else:
             return None
-        count = min(AT_ONCE, len(wish.questions) - first)
+        count = min(AT_ONCE, len(wish.names) - first)
         piece = Weighing(session=session, wish=wish, first=first, count=count)
         self._begun = None if piece.is_last else piece
         return piece

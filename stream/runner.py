@@ -147,7 +147,7 @@ class Runner:
             self._passages[work.session] = utterance, []
             utterance.push(to_float(wish.pcm))
         utterance, odds = self._passages[work.session]
-        odds += utterance.weigh(wish.questions[work.first : last])
+        odds += utterance.weigh(wish.names[work.first : last])
         return Weighed(wish, tuple(odds)) if work.is_last else None
 
     def _let_go(self, session: str) -> None:

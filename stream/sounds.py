@@ -28,9 +28,9 @@ class SoundTeller:
             self._kinds.setdefault(kind, []).append(number)
 
     @property
-    def questions(self) -> tuple[str, ...]:
-        """What is asked about each passage; the scores come in this order."""
-        return tuple(one.question for one in self._classes)
+    def names(self) -> tuple[str, ...]:
+        """What is weighed in each passage; the scores come in this order."""
+        return tuple(one.label for one in self._classes)
 
     def push(self, start: int, end: int, scores: Sequence[float]) -> list[Sound]:
         """Take the scores of the next passage; return what has begun, or is over.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.api import Prompt, SoundClass, hearing_question
+from engine.api import Prompt, SoundClass, sound_name
 from engine.errors import EngineError
 from stream.audio import SAMPLE_RATE, Frame
 from stream.config import WatchesConfig
@@ -45,7 +45,8 @@ MAX_PAUSE_S: Final = 3_600.0
 @dataclass(slots=True, eq=False)
 class _Kept:
     watch: Watch
-    question: str
+    name: str
+    """What is weighed."""
     onsets: OnsetTracker
 
 
@@ -162,7 +163,7 @@ class Watches:
 
     @property
     def _listens(self) -> bool:
-        return bool(self._kept or self._sounds.questions)
+        return bool(self._kept or self._sounds.names)
 
     def _weigh(self) -> None:
         """Have the last seconds weighed."""
@@ -174,8 +175,8 @@ class Watches:
                 passage=self._wanted,
                 start=self._offset + start,
                 pcm=pcm,
-                questions=self._sounds.questions
-                + tuple(one.question for one in self._kept.values()),
+                names=self._sounds.names
+                + tuple(one.name for one in self._kept.values()),
                 keys=tuple(self._kept),
             )
         )
@@ -183,7 +184,7 @@ class Watches:
     def _follow(self, wish: WeighPassage, odds: Sequence[float]) -> None:
         end = wish.start + len(wish.pcm) // 2
         scores = [chance(one) for one in odds]
-        named = len(self._sounds.questions)
+        named = len(self._sounds.names)
         for sound in self._sounds.push(wish.start, end, scores[:named]):
             self._say(sound)
         for key, score in zip(wish.keys, scores[named:], strict=True):
@@ -197,7 +198,7 @@ class Watches:
             return
         self._is_failing = True
         code, message = failed.code, failed.message
-        if self._sounds.questions:
+        if self._sounds.names:
             self._say(Error(seq=0, code=code, message=message, task=SOUNDS))
         for kept in self._kept.values():
             self._say(Error(seq=0, code=code, message=message, watch=kept.watch.id))
@@ -239,13 +240,13 @@ class Watches:
 
     def _checked(self, watch: Watch) -> _Kept:
         """Return a watch that can be kept; raise what `check_watch` does."""
-        question = check_watch(watch, self._check)
+        name = check_watch(watch, self._check)
         rules = rules_of(self._config, watch.threshold, watch.min_s, watch.cooldown_s)
-        return _Kept(watch, question, OnsetTracker(rules))
+        return _Kept(watch, name, OnsetTracker(rules))
 
 
 def check_watch(watch: Watch, check: CheckPrompt) -> str:
-    """Return the question that stands for a watch.
+    """Return the name of what a watch listens for.
 
     Args:
         watch: What is listened for.
@@ -259,8 +260,13 @@ def check_watch(watch: Watch, check: CheckPrompt) -> str:
         raise ProtocolError(
             f"watch: id has {len(watch.id)} characters; it must have 1 to {MAX_ID}"
         )
-    if not watch.text.strip():
+    name = sound_name(watch.text)
+    if not name:
         raise ProtocolError("watch: text is empty")
+    if name.endswith(("?", "？")):
+        raise ProtocolError(
+            "watch: text is a question; expected what is to be heard, as a dog barking"
+        )
     if len(watch.text) > MAX_WATCH:
         raise ProtocolError(
             f"watch: text has {len(watch.text)} characters; "
@@ -270,18 +276,17 @@ def check_watch(watch: Watch, check: CheckPrompt) -> str:
         raise ProtocolError(
             f"watch: threshold is {watch.threshold:g}; it must be between 0 and 1"
         )
-    for name in ("min_s", "cooldown_s"):
-        value = getattr(watch, name)
+    for field in ("min_s", "cooldown_s"):
+        value = getattr(watch, field)
         if value is not None and not 0 <= value <= MAX_PAUSE_S:
             raise ProtocolError(
-                f"watch: {name} is {value:g}; it must be 0 to {MAX_PAUSE_S:g}"
+                f"watch: {field} is {value:g}; it must be 0 to {MAX_PAUSE_S:g}"
             )
-    question = hearing_question(watch.text)
     try:
-        check(Prompt(text=question))
+        check(Prompt(text=name))
     except EngineError as exc:
         raise UnsupportedRequestError(str(exc)) from exc
-    return question
+    return name
 
 
 def rules_of(

@@ -188,14 +188,14 @@ QUESTIONS = (
 )
 
 
-WEIGHED = ("Do you hear 7?", "Do you hear 8 bells?", "Is it 9 o'clock?")
+WEIGHED = ("7", "8 bells", "9 o'clock")
 
 
-def weights(engine: Engine, audio: Samples, questions) -> list[float]:
-    """Return how likely each question about audio is answered yes, in log-odds."""
+def weights(engine: Engine, audio: Samples, names) -> list[float]:
+    """Return how likely each thing is heard in audio, in log-odds."""
     utterance = engine.open(UtteranceOptions(tasks=()))
     utterance.push(audio)
-    found = utterance.weigh(questions)
+    found = utterance.weigh(names)
     utterance.close()
     return found
 
@@ -293,7 +293,7 @@ class PromptContract:
 
     def test_questions_in_one_pass_weigh_as_each_alone(self, engine, audio):
         together = weights(engine, audio, WEIGHED)
-        alone = [weights(engine, audio, (question,))[0] for question in WEIGHED]
+        alone = [weights(engine, audio, (name,))[0] for name in WEIGHED]
         assert together == pytest.approx(alone, abs=1e-4)
         assert weights(engine, audio, ()) == []
 

@@ -29,7 +29,7 @@ PIECE: Final = 3_200
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage that was weighed, in samples, and the scores of its questions."""
+    """A passage that was weighed, in samples, and the scores of its names."""
 
     start: int
     end: int
@@ -111,5 +111,5 @@ def hear(
 
 def _passage(result: Weighed) -> Passage:
     wish = result.wish
-    scores = zip(wish.questions, map(chance, result.odds), strict=True)
+    scores = zip(wish.names, map(chance, result.odds), strict=True)
     return Passage(wish.start, wish.start + len(wish.pcm) // 2, dict(scores))

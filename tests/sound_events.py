@@ -31,7 +31,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from engine.api import Engine, hearing_question, load
+from engine.api import Engine, load, sound_name
 from engine.benchmarks.machine import this_machine
 from engine.data.manifest import ManifestError, read_manifest
 from engine.errors import EngineError
@@ -102,13 +102,13 @@ def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any
     )
     hours = len(scene.samples) / RATE / 3600
     rules = rules_of(config.watches)
-    noticed, curves, questions = {}, {}, {}
+    noticed, curves, names = {}, {}, {}
     for watch in watches:
         truths = [heard for heard in scene.sounds if heard.label == watch.id]
         spans = [(e.start, e.end) for e in told.noticed if e.id == watch.id]
         noticed[watch.id] = count(truths, spans)
-        questions[watch.id] = question = hearing_question(watch.text)
-        curves[watch.id] = curve(truths, told.passages, question, rules, hours=hours)
+        names[watch.id] = name = sound_name(watch.text)
+        curves[watch.id] = curve(truths, told.passages, name, rules, hours=hours)
     captions = [sound.caption for sound in engine.info.sounds]
     sounds = by_class(
         scene.sounds, [(e.text, (e.start, e.end)) for e in told.sounds], captions
@@ -124,7 +124,7 @@ def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any
             name: [asdict(point) for point in points]
             for name, points in (curves | {"all": pooled(curves)}).items()
         },
-        "calibration": calibration(scene.sounds, told.passages, questions),
+        "calibration": calibration(scene.sounds, told.passages, names),
         "wer": {"alone": _wer(scene, alone), "with_sounds": _wer(scene, told)},
     }
 

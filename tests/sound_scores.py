@@ -123,17 +123,17 @@ class Point:
 def curve(
     truths: Sequence[Heard],
     passages: Sequence[Passage],
-    question: str,
+    name: str,
     rules: OnsetRules,
     *,
     hours: float,
 ) -> list[Point]:
-    """Return how often a question's scores miss and are wrong, by threshold.
+    """Return how often a name's scores miss and are wrong, by threshold.
 
     Args:
-        truths: When a yes is right.
-        passages: With the scores of the question.
-        question: One that was weighed.
+        truths: When it is heard.
+        passages: With the scores of the name.
+        name: One that was weighed.
         rules: Of onsets; the release stays as far below the threshold.
         hours: Of audio.
     """
@@ -148,7 +148,7 @@ def curve(
                 cooldown_samples=rules.cooldown_samples,
             )
         )
-        told = [tracker.push(p.start, p.end, p.scores[question]) for p in passages]
+        told = [tracker.push(p.start, p.end, p.scores[name]) for p in passages]
         spans = [(s.start, s.end) for s in (*told, tracker.flush()) if s and s.complete]
         counts = count(truths, spans)
         points.append(
@@ -174,26 +174,26 @@ def pooled(curves: Mapping[str, Sequence[Point]]) -> list[Point]:
 
 
 def calibration(
-    truths: Sequence[Heard], passages: Sequence[Passage], questions: Mapping[str, str]
+    truths: Sequence[Heard], passages: Sequence[Passage], names: Mapping[str, str]
 ) -> tuple[float, float] | None:
     """Return the scale and the bias that fit log-odds to what there was.
 
-    They make the likelihood of all passages' answers greatest (Platt's way, by Newton's
+    They make the likelihood of all passages' scores greatest (Platt's way, by Newton's
     steps).  A passage has a sound if it overlaps it by `LEAST` or all of it.
 
     Args:
         truths: What there was.
-        passages: With the scores of the questions.
-        questions: By label.
+        passages: With the scores of the names.
+        names: By label.
 
     Returns:
-        None if all answers are the same, or tell nothing.
+        None if nothing is ever heard, or always, or tell nothing.
     """
     odds, present = [], []
-    for label, question in questions.items():
+    for label, name in names.items():
         here = [heard for heard in truths if heard.label == label]
         for passage in passages:
-            score = min(max(passage.scores[question], TINY), 1 - TINY)
+            score = min(max(passage.scores[name], TINY), 1 - TINY)
             odds.append(np.log(score / (1 - score)))
             present.append(any(_is_in(heard, passage) for heard in here))
     rows = np.stack([np.array(odds), np.ones(len(odds))], 1)

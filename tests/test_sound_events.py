@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.api import sound_name
 from engine.data.manifest import read_manifest
 from engine.evaluation.classes import called
 from engine.sounds import classes_of
@@ -210,8 +211,8 @@ class ToneUtterance(ScriptedUtterance):
     def final(self):
         return self._hypotheses(0, is_final=True)
 
-    def weigh(self, questions):
-        self._engine.weighed.append(tuple(questions))
+    def weigh(self, names):
+        self._engine.weighed.append(tuple(names))
         power = np.abs(np.fft.rfft(self._samples)) ** 2
         frequencies = np.fft.rfftfreq(len(self._samples), 1 / RATE)
         shares = {
@@ -222,9 +223,9 @@ class ToneUtterance(ScriptedUtterance):
             max(
                 8.0 if share > 0.1 else -8.0
                 for label, share in shares.items()
-                if label in question or called(label) in question
+                if label in name or sound_name(called(label)) in name
             )
-            for question in questions
+            for name in names
         ]
 
 

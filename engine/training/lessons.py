@@ -60,6 +60,8 @@ class Lesson:
     answer: str
     names: bool = False
     """Whether the answer is what one would first of all say of the clip."""
+    pair: str = ""
+    """Lessons of a clip with the same one are asked together: a yes and a no."""
 
 
 def lessons(
@@ -124,8 +126,14 @@ def shared_lines(
         for clip, number in mixture.visits(of_set, share, drawn):
             found = lessons(clip, others, seed=seed + number)
             naming = [lesson for lesson in found if lesson.names]
-            for lesson in mixture.of_visit(found, naming, drawn):
+            pairs = _pairs(found)
+            for lesson in mixture.of_visit(found, naming, pairs, drawn):
                 yield _line(clip, lesson, split)
+
+
+def _pairs(found: Sequence[Lesson]) -> list[list[Lesson]]:
+    names = dict.fromkeys(lesson.pair for lesson in found if lesson.pair)
+    return [[lesson for lesson in found if lesson.pair == name] for name in names]
 
 
 def _line(clip: Clip, lesson: Lesson, split: Split) -> dict[str, Any]:
@@ -247,20 +255,22 @@ def _yes_or_no(
     if kind == "silence":
         yield _hear(drawn.choice(SOUNDS), "No, it is silent.", drawn)
         return
-    is_kind = drawn.random() < 0.5 and KIND_ANSWERS[kind] in KINDS_HEARD
-    of_kind = [k for k in KINDS_HEARD if (k == KIND_ANSWERS[kind]) is is_kind]
-    yield _hear(drawn.choice(of_kind), "Yes." if is_kind else "No.", drawn)
+    is_one = KIND_ANSWERS[kind] in KINDS_HEARD
+    other = drawn.choice([k for k in KINDS_HEARD if k != KIND_ANSWERS[kind]])
+    if is_one:
+        yield _hear(KIND_ANSWERS[kind], "Yes.", drawn, pair="kind")
+    yield _hear(other, "No.", drawn, pair="kind" if is_one else "")
     wrong = [other for other in others if other != name]
     if not name or not wrong or kind == "speech" or facts["set"] == TAGGED:
         return
-    is_yes = drawn.random() < 0.5
-    about = name if is_yes else drawn.choice(wrong)
-    answer = "Yes." if is_yes else drawn.choice(("No.", f"No, I hear {name}."))
-    yield _hear(about, answer, drawn)
+    denied = drawn.choice(("No.", f"No, I hear {name}."))
+    yield _hear(name, "Yes.", drawn, pair="name")
+    yield _hear(drawn.choice(wrong), denied, drawn, pair="name")
 
 
-def _hear(about: str, answer: str, drawn: random.Random) -> Lesson:
-    return Lesson(QA, drawn.choice(QUESTIONS["hear"]).format(about), answer)
+def _hear(about: str, answer: str, drawn: random.Random, *, pair: str = "") -> Lesson:
+    question = drawn.choice(QUESTIONS["hear"]).format(about)
+    return Lesson(QA, question, answer, pair=pair)
 
 
 def _asked(

@@ -4,8 +4,9 @@
 
 A set's clips are visited as often as its share says; of one below 1, so many of its
 clips once.  A visit has the lesson that names what is heard, if there is one, and
-others drawn; so a clip that can be asked seven things is not heard seven times as often
-as one that can be asked one.  Knows no files.
+others drawn, most often a yes and a no about the same clip; so a clip that can be asked
+seven things is not heard seven times as often as one that can be asked one.  Knows no
+files.
 """
 
 import random
@@ -14,8 +15,10 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-LESSONS: Final = 2
+LESSONS: Final = 3
 """Of a visit: what is learned together about one clip (`data.together`)."""
+PAIRED: Final = 2 / 3
+"""Of the visits to clips that have pairs: what comes behind the name is one of them."""
 
 
 def visits(
@@ -35,16 +38,28 @@ def visits(
         yield clip, int(whole)
 
 
-def of_visit(found: Sequence[T], naming: Sequence[T], rng: random.Random) -> list[T]:
+def of_visit(
+    found: Sequence[T],
+    naming: Sequence[T],
+    pairs: Sequence[Sequence[T]],
+    rng: random.Random,
+) -> list[T]:
     """Return the lessons of one visit.
 
     Args:
         found: All that the clip teaches.
         naming: Those of them that name what is heard.
+        pairs: Those of them that are asked together, or not at all.
         rng: Draws among them.
     """
     first = rng.sample(list(naming), min(1, len(naming)))
-    others = [lesson for lesson in found if lesson not in first]
+    if pairs and rng.random() < PAIRED:
+        return [*first, *rng.choice(pairs)]
+    others = [
+        lesson
+        for lesson in found
+        if lesson not in first and not any(lesson in pair for pair in pairs)
+    ]
     more = min(len(others), LESSONS - len(first))
     return first + rng.sample(others, more)
 

@@ -94,7 +94,8 @@ def all_that_is_said(engine):
             replace(QUESTION, temperature=1.0),
         )
     ]
-    said.append(utterance.weigh(["Do you hear a dog?", "Who is it?"]))
+    odds = utterance.weigh(["dog barking", "rain"])
+    said.append([round(one, 3) for one in odds])
     utterance.close()
     late = engine.open(UtteranceOptions(tasks=()))
     late.push(AUDIO)
@@ -148,9 +149,10 @@ def test_hearing_waits_for_nothing_and_a_token_of_all_answers_for_one_copy(
                 utterance.push(AUDIO[start : start + PIECE])
         replies = [utterance.ask(QUESTION) for utterance in utterances]
         assert there.waits == [], "encoded, embedded and read"
-        utterances[0].weigh([QUESTION.text, "Who is it?"])
-        assert there.waits.pop() == "tolist"
-        assert there.waits == []
+        utterances[0].weigh(["dog barking", "rain"])
+        assert set(there.waits) == {"tolist"}
+        assert len(there.waits) <= 4, "names begun and read on, with audio and without"
+        there.waits.clear()
         while going_on := [reply for reply in replies if reply.finish is None]:
             engine.generate(going_on)
             assert there.waits.pop() == "tolist"

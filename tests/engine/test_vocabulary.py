@@ -11,7 +11,6 @@ from engine.cache import Cache
 from engine.vocabulary import (
     LATIN,
     PrunedHead,
-    logits_of,
     prune,
     shares,
     words_of,
@@ -98,23 +97,3 @@ def test_the_name_of_latin_is_that_of_unicode():
     import unicodedata
 
     assert unicodedata.name("a").split()[0] == LATIN
-
-
-@pytest.mark.parametrize("kind", ["whole", "pruned", "eight bits"])
-def test_the_logits_of_some_words_are_those_of_all(kind):
-    head = torch.nn.Linear(32, 12)
-    if kind != "whole":
-        head = PrunedHead(head, torch.tensor([1, 4, 7, 9]))
-    if kind == "eight bits":
-        head.to_int8()
-    hidden = torch.randn(3, 32)
-    for words in ([9, 1], [4]):
-        expected = head(hidden)[..., words]
-        assert_close(logits_of(head, hidden, torch.tensor(words)), expected)
-
-
-def test_a_word_that_a_pruned_head_lacks_is_never_said():
-    head = PrunedHead(torch.nn.Linear(4, 6), torch.tensor([1, 4]))
-    found = logits_of(head, torch.randn(2, 4), torch.tensor([5, 4]))
-    assert torch.equal(found[:, 0], torch.full((2,), -torch.inf))
-    assert found[:, 1].isfinite().all()

@@ -40,7 +40,7 @@ UNKNOWN = 13
 CRASH = 14
 """A word on which it crashes."""
 SOUNDS = tuple(
-    SoundClass(label=label, caption=caption, question=f"Do you hear {label}?")
+    SoundClass(label=label, caption=caption)
     for label, caption in (
         ("30", "thirty"),
         ("41", "music: forty-one"),
@@ -101,7 +101,7 @@ class ScriptedEngine:
         self.refuses = ""
         """A word: a prompt that has it is no prompt that it can go on with."""
         self.weighed: list[tuple[str, ...]] = []
-        """The questions of each call of `Utterance.weigh`."""
+        """The names of each call of `Utterance.weigh`."""
         self.num_listeners = 0
         """Sessions whose voices it holds."""
         self.is_deaf = False
@@ -193,16 +193,16 @@ class ScriptedUtterance:
             raise EngineError(f"cannot go on with {asked!r}")
         return ScriptedReply(self._engine, prompt, self._words(len(self._values)))
 
-    def weigh(self, questions: Sequence[str]) -> list[float]:
-        """Say yes to each question in which a word stands that was heard."""
+    def weigh(self, names: Sequence[str]) -> list[float]:
+        """Be sure of each name in which a word stands that was heard."""
         self._engine.work()
-        self._engine.weighed.append(tuple(questions))
-        for question in questions:
-            self._engine.check_prompt(Prompt(text=question))
-            if self._engine.refuses and self._engine.refuses in question:
-                raise EngineError(f"cannot weigh {question!r}")
+        self._engine.weighed.append(tuple(names))
+        for name in names:
+            self._engine.check_prompt(Prompt(text=name))
+            if self._engine.refuses and self._engine.refuses in name:
+                raise EngineError(f"cannot weigh {name!r}")
         heard = {word.text for word in self._words(len(self._values))}
-        named = [set(re.findall(r"\d+", question)) for question in questions]
+        named = [set(re.findall(r"\d+", name)) for name in names]
         return [SURE if words & heard else -SURE for words in named]
 
     def close(self) -> None:

@@ -77,9 +77,9 @@ def test_sounds_and_watches_share_a_pass():
     watch = Watch(id="w", text="7")
     session, desk, engine = opened(sounds=True, watches=(watch,))
     hear(session, desk, speak(7, 30))
-    questions = {question for asked in engine.weighed for question in asked}
-    assert questions == {*(s.question for s in SOUNDS), "Do you hear 7?"}
-    assert {len(asked) for asked in engine.weighed} == {4}
+    names = {name for weighed in engine.weighed for name in weighed}
+    assert names == {*(s.label for s in SOUNDS), "7"}
+    assert {len(weighed) for weighed in engine.weighed} == {4}
     events = session.events()
     assert [e.id for e in events if isinstance(e, Noticed)] == ["w"]
     assert [name for name, *_ in sounds(events)] == ["thirty"]
@@ -103,7 +103,7 @@ def test_of_one_kind_what_goes_on_stays_as_long_as_it_may():
 
 
 def test_a_kind_is_told_where_no_sound_of_it_is_sure():
-    music = SoundClass(label="music", caption="music", question="?")
+    music = SoundClass(label="music", caption="music")
     classes = (music, *SOUNDS[1:])
     assert told((0.9, 0.6, 0.1), (0.9, 0.8, 0.1), classes=classes) == [
         [("music", False)],

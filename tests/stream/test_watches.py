@@ -52,14 +52,15 @@ def test_what_is_watched_for_is_noticed_with_where_it_was():
     # It is said from 9,600 to 19,200; passages end each 3,200 samples.
     assert (begun.start, begun.end) == (9_600, 12_800)
     assert (over.start, over.end, over.complete) == (9_600, 19_200, True)
-    assert set(engine.weighed) == {("Do you hear 7?",)}
+    assert set(engine.weighed) == {("7",)}
 
 
-def test_a_question_is_asked_as_it_stands():
-    session, desk, engine = opened(Watch(id="q", text="Does 7 come before 8?"))
+def test_what_is_listened_for_is_weighed_by_its_name():
+    session, desk, engine = opened(Watch(id="q", text=" A 7 Bell. "))
     hear(session, desk, speak(7))
-    assert set(engine.weighed) == {("Does 7 come before 8?",)}
-    assert len(noticed(session.events())) == 1
+    assert set(engine.weighed) == {("7 bell",)}
+    (told,) = noticed(session.events())
+    assert told.text == " A 7 Bell. "
 
 
 def test_it_listens_where_nobody_speaks():
@@ -139,7 +140,7 @@ def test_another_of_the_same_id_takes_its_place():
     session, desk, engine = opened(SEVEN)
     session.watches.add(replace(SEVEN, text="8"))
     hear(session, desk, speak(7, 8))
-    assert engine.weighed[0] == ("Do you hear 8?",)
+    assert engine.weighed[0] == ("8",)
     assert [event.text for event in noticed(session.events())] == ["8"]
 
 
@@ -212,7 +213,7 @@ def test_a_session_that_goes_on_listens_for_what_its_client_says_then():
     hear(session, desk, speak(7, samples=HOP))
     session.watches.set([SEVEN, replace(SEVEN, id="c", text="9")])
     hear(session, desk, speak(7, samples=HOP))
-    assert engine.weighed[-1] == ("Do you hear 7?", "Do you hear 9?")
+    assert engine.weighed[-1] == ("7", "9")
     # What stays goes on: it is not told to begin again.
     assert [e.id for e in noticed(session.events())] == ["a"]
 
@@ -234,6 +235,7 @@ WRONG = [
     (Watch(id="", text="7"), "watch: id has 0 characters; it must have 1 to 64"),
     (Watch(id="x" * 65, text="7"), "watch: id has 65 characters"),
     (Watch(id="a", text=" \n"), "watch: text is empty"),
+    (Watch(id="a", text="Is it 7?"), "watch: text is a question; expected what is to"),
     (Watch(id="a", text="x" * (MAX_WATCH + 1)), "text has 161 characters; at most 160"),
     (
         replace(SEVEN, threshold=0.0),
@@ -283,7 +285,7 @@ def test_a_model_that_answers_no_questions_watches_for_nothing():
     engine = ScriptedEngine()
     engine.info = replace(engine.info, answers_questions=False)
     with pytest.raises(UnsupportedError) as refusal:
-        engine.check_prompt(Prompt(text="Do you hear 7?"))
+        engine.check_prompt(Prompt(text="7"))
     with pytest.raises(UnsupportedRequestError) as told:
         opened(SEVEN, engine=engine)
     assert str(told.value) == str(refusal.value)
