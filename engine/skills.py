@@ -63,8 +63,9 @@ class Skills:
     sounds: tuple[str, ...] = ()
     """Labels of the sounds that it was taught to name (`engine.sounds`)."""
     calibration: tuple[float, ...] = (1.0, 0.0)
-    """Scale and bias that make log-odds of what is weighed right as often as they say, fitted on
-    training clips (`python -m tests.sound_events`).  Further training makes it void."""
+    """Scale and bias that make log-odds of what is weighed right as often as they say,
+    fitted on training clips (`python -m tests.sound_events`).  Further training makes
+    it void."""
     languages: tuple[str, ...] | None = None
     """Codes of the spoken languages that it was taught; None is all that it names."""
     transcribes: tuple[str, ...] = ()
