@@ -37,6 +37,7 @@ from engine.training.features import open_features, settings_of
 from engine.training.frame_store import FrameReader
 from engine.training.labels import Target, parse, target
 from engine.training.pieces import Pieces
+from engine.training.running_start import begin
 from engine.training.warm_up import Example, WarmUp, WarmUpConfig, standardise_by
 from engine.weights import cache_folder, resolve
 
@@ -202,11 +203,19 @@ class Runner:
             )
         else:
             self._standardise()
+        if self._options.fit_running:
+            heard = [
+                (key, " ".join(self._data.train[key].labels))
+                for key in self._reader.entries
+                if key in self._data.train
+            ]
+            begin(self._run.bridge, self._reader, heard)
         self._log(
             {
                 "config": asdict(self._run.config),
                 "bridge": asdict(MINI_BRIDGE),
                 "start": str(start or ""),
+                "fit_running": self._options.fit_running,
                 "tokens": len(self._words.rows.tokens),
                 "features": self._settings.name,
             }
@@ -307,6 +316,12 @@ def _parser() -> argparse.ArgumentParser:
         "--labels-only",
         action="store_true",
         help="learn what clips sound like, and no transcripts",
+    )
+    add(
+        "--fit-running",
+        action="store_true",
+        help="begin with a map of running statistics that tells what clips sound like "
+        "(engine/training/running_start.py)",
     )
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--dev-limit", type=int, default=24, help="dev clips of each set")
