@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     logger.info("%s", config)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
         try:
-            detector = _detector(config)
+            detector = detector_of(config)
             engine = thread.submit(load, config.engine).result()
         except (EngineError, OSError) as exc:
             return _complain(exc, FAILED)
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
             thread.submit(engine.close).result()
 
 
-def _detector(config: ServerConfig) -> Callable[[], VoiceDetector]:
+def detector_of(config: ServerConfig) -> Callable[[], VoiceDetector]:
     """Return what makes a voice detector for a session.
 
     Raises:

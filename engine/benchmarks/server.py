@@ -1,6 +1,6 @@
 """A server of one's own, and what it costs: its memory, its time, its own figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,15 @@ class MeasuredServer:
 
 
 @contextmanager
-def measured_server(config: Path | None) -> Iterator[MeasuredServer]:
-    """Run a server while inside.
+def measured_server(
+    config: Path | None, *, flags: Sequence[str] = (), module: str = "stream"
+) -> Iterator[MeasuredServer]:
+    """Run a server while inside; flags and module as for `live.running_server`.
 
     Raises:
         LiveError: If it does not start.
     """
-    with live.running_server(config=config) as (url, pid):
+    with live.running_server(config=config, flags=flags, module=module) as (url, pid):
         yield MeasuredServer(url, pid)
 
 

@@ -32,7 +32,11 @@ class LiveError(EngineError):
 
 @contextmanager
 def running_server(
-    *, config: Path | None = None, port: int = 0, flags: Sequence[str] = ()
+    *,
+    config: Path | None = None,
+    port: int = 0,
+    flags: Sequence[str] = (),
+    module: str = "stream",
 ) -> Iterator[tuple[str, int]]:
     """Run a server; yield its URL and its process id once it is ready.
 
@@ -40,11 +44,12 @@ def running_server(
         config: Its file.
         port: Where it listens; 0 takes a free one.
         flags: Of `salmonn-serve`, as `--preset`.
+        module: What to run in its place, with the same flags and words.
 
     Raises:
         LiveError: If it ends before it is ready.
     """
-    command = [sys.executable, "-m", "stream", "--port", str(port)]
+    command = [sys.executable, "-m", module, "--port", str(port)]
     command += ["--log-level", "warning"]  # the terminal is for progress and figures
     if config:
         command += ["--config", str(config)]

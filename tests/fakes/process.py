@@ -13,7 +13,7 @@ import stream.__main__ as command
 from tests.fakes.engine import AnySound, ScriptedEngine
 
 command.load = lambda config: ScriptedEngine()
-command._detector = lambda config: AnySound
+command.detector_of = lambda config: AnySound
 sys.exit(command.main(sys.argv[1:]))
 """
 SETTINGS = """

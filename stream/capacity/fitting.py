@@ -1,0 +1,167 @@
+"""From pieces of work that were measured to what such pieces cost.
+
+Pure.  A line is fitted by least squares, without coefficients below 0: no piece becomes
+cheaper by being about more.  How far pieces lie from it is kept as it was found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from stream.capacity.costs import Line
+from stream.capacity.worklog import PieceOfWork
+from stream.jobs import Action
+
+MOST_FACTORS = 41
+"""Of a spread: its quantiles, evenly apart, where there are more pieces."""
+LEAST_S = 1e-5
+"""That any piece takes: below it a ratio says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What pieces of hearing cost."""
+
+    turn_s: float
+    hear: Line
+    partial: Line
+    final: Line
+    company: float
+
+
+def fit_hearing(
+    alone: Sequence[PieceOfWork],
+    beside_silence: Sequence[PieceOfWork],
+    crowded: Sequence[PieceOfWork],
+    *,
+    silent: int,
+    crowd: int,
+) -> Hearing:
+    """Return what hearing costs.
+
+    Args:
+        alone: Of one session, nobody else there.
+        beside_silence: Of one session, beside some that are silent.
+        crowded: Of many that speak at once, so that some lag.
+        silent: How many are silent.
+        crowd: How many speak at once.
+
+    Raises:
+        ValueError: If there were no partials, or no finals.
+    """
+    turn_s = _turn([*alone, *crowded])
+    company = _company(alone, beside_silence, silent)
+    slower = 1 + company * (crowd - 1)
+    # What a piece would have taken without the others.
+    by_itself = [(piece, piece.took_s) for piece in alone]
+    by_itself += [(piece, piece.took_s / slower) for piece in crowded]
+    hear = _fit_hear([(p, s - turn_s) for p, s in by_itself if p.action is Action.HEAR])
+    rest = [
+        (piece, taken_s - turn_s - hear.seconds(piece.heard_s, piece.samples_s))
+        for piece, taken_s in by_itself
+    ]
+    partials = [each for each in rest if each[0].action is Action.PARTIAL]
+    finals = [each for each in rest if _makes_a_final(each[0])]
+    if not partials or not finals:
+        raise ValueError("no partial, or no final, was made while work was measured")
+    return Hearing(
+        turn_s=turn_s,
+        hear=hear,
+        partial=fit(partials),
+        final=fit(finals),
+        company=company,
+    )
+
+
+def _makes_a_final(piece: PieceOfWork) -> bool:
+    return piece.action in (Action.EARLY_FINAL, Action.FINAL) and not piece.is_ready
+
+
+def _turn(pieces: Sequence[PieceOfWork]) -> float:
+    """Return what a piece takes in which nothing is computed."""
+    idle = [
+        piece.took_s
+        for piece in pieces
+        if piece.action is Action.CLOSE
+        or (piece.action is Action.FINAL and piece.is_ready)
+    ]
+    return median(idle) if idle else 0.0
+
+
+def _company(
+    alone: Sequence[PieceOfWork], beside: Sequence[PieceOfWork], silent: int
+) -> float:
+    """Return by what part each silent session slows a piece of work.
+
+    Partials and finals are compared, each with what it would have taken alone.
+    """
+    if not silent:
+        return 0.0
+    expected_s = taken_s = 0.0
+    for makes in (lambda p: p.action is Action.PARTIAL, _makes_a_final):
+        known = [(piece, piece.took_s) for piece in alone if makes(piece)]
+        found = [piece for piece in beside if makes(piece)]
+        if known and found:
+            line = fit(known)
+            expected_s += sum(line.seconds(p.heard_s, p.new_s) for p in found)
+            taken_s += sum(piece.took_s for piece in found)
+    return max(0.0, (taken_s / expected_s - 1) / silent) if expected_s else 0.0
+
+
+def _fit_hear(pieces: Sequence[tuple[PieceOfWork, float]]) -> Line:
+    """Return what it takes to take audio in; nothing, if it was never done alone."""
+    if not pieces:
+        return Line()
+    rows = [[1.0, piece.samples_s] for piece, _ in pieces]
+    fixed_s, per_new_s = least_squares(rows, [max(0.0, s) for _, s in pieces])
+    return Line(fixed_s=fixed_s, per_new_s=per_new_s)
+
+
+def fit(pieces: Sequence[tuple[PieceOfWork, float]]) -> Line:
+    """Return the line through pieces and the seconds that each took."""
+    rows = [[1.0, piece.heard_s, piece.new_s] for piece, _ in pieces]
+    taken_s = [max(LEAST_S, seconds) for _, seconds in pieces]
+    fixed_s, per_heard_s, per_new_s = least_squares(rows, taken_s)
+    line = Line(fixed_s=fixed_s, per_heard_s=per_heard_s, per_new_s=per_new_s)
+    ratios = [
+        seconds / max(LEAST_S, line.seconds(piece.heard_s, piece.new_s))
+        for (piece, _), seconds in zip(pieces, taken_s, strict=True)
+    ]
+    return Line(
+        fixed_s=fixed_s,
+        per_heard_s=per_heard_s,
+        per_new_s=per_new_s,
+        spread=spread_of(ratios),
+    )
+
+
+def spread_of(ratios: Sequence[float]) -> tuple[float, ...]:
+    """Return factors that are spread as the ratios are; their mean is 1."""
+    if len(ratios) > MOST_FACTORS:
+        places = (np.arange(MOST_FACTORS) + 0.5) / MOST_FACTORS
+        ratios = np.quantile(ratios, places).tolist()
+    mean = sum(ratios) / len(ratios)
+    return tuple(round(ratio / mean, 4) for ratio in sorted(ratios))
+
+
+def least_squares(
+    rows: Sequence[Sequence[float]], values: Sequence[float]
+) -> list[float]:
+    """Return the coefficients, none below 0, whose products come closest to values.
+
+    What would be below 0 is set to 0, the lowest first, and the rest fitted anew: with
+    three columns that finds the least squares or nearly so.
+    """
+    table, wanted = np.array(rows, dtype=float), np.array(values, dtype=float)
+    kept = list(range(table.shape[1]))
+    while kept:
+        found, *_ = np.linalg.lstsq(table[:, kept], wanted, rcond=None)
+        if found.min() >= 0:
+            break
+        kept.pop(int(found.argmin()))
+    coefficients = [0.0] * table.shape[1]
+    for column, value in zip(kept, found if kept else [], strict=True):
+        coefficients[column] = float(value)
+    return coefficients
