@@ -15,21 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from engine.api import Engine, load, silero_weights
 from engine.config import EngineConfig, PartsConfig
 from engine.errors import EngineError
+from stream import logs
 from stream.config import ServerConfig, read_config
 from stream.config_text import config_text
 from stream.server import Server
 from stream.silero import SileroVoiceDetector, load_network
 from stream.vad import VoiceDetector, WebRtcVoiceDetector
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("stream")  # however the command was started
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
-LEVELS = ("debug", "info", "warning", "error")
 PARTS = tuple(field.name for field in fields(PartsConfig))
 
 
@@ -43,15 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.show_config:
         sys.stdout.write(config_text(config))
         return 0
-    logging.basicConfig(
-        level=arguments.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    # Its own words are a line a request; ours are a line a session.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    # What is wrong with a client's form is told to the client.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    logs.configure(config.log_level, config.log_format)
     logger.info("%s", config)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
         try:
@@ -64,6 +56,9 @@ def main(argv: list[str] | None = None) -> int:
         try:
             logger.info("%s", engine.info.description)
             return asyncio.run(_serve(config, engine, thread, detector))
+        except Exception:  # Python would write on what the exception says
+            logger.critical("the server failed", exc_info=True)
+            return FAILED
         finally:
             thread.submit(engine.close).result()
 
@@ -91,6 +86,7 @@ async def _serve(
     except ValueError as exc:
         return _complain(exc, WRONG_USAGE)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_tell_failure)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
     try:
@@ -98,6 +94,11 @@ async def _serve(
     except (OSError, EngineError) as exc:
         return _complain(exc, FAILED)
     return 0
+
+
+def _tell_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waited for; asyncio's line shows what a callback was given."""
+    logger.error("a callback failed", exc_info=context.get("exception"))
 
 
 def _announce(server: Server, address: str) -> None:
@@ -140,6 +141,8 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
         config,
         host=config.host if arguments.host is None else arguments.host,
         port=config.port if arguments.port is None else arguments.port,
+        log_level=arguments.log_level or config.log_level,
+        log_format=arguments.log_format or config.log_format,
         engine=engine,
         auth=auth,
         wyoming=wyoming,
@@ -148,6 +151,7 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
 
 def _parser() -> argparse.ArgumentParser:
     presets = get_args(get_type_hints(EngineConfig)["preset"])
+    kinds = get_type_hints(ServerConfig)
     parser = argparse.ArgumentParser(
         prog="salmonn-serve", description="Serve live captions over WebSocket."
     )
@@ -177,7 +181,10 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the configuration as TOML, with what each key means; serve nothing",
     )
-    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    for name in ("log_level", "log_format"):
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", choices=get_args(kinds[name]), help=name
+        )
     return parser
 
 

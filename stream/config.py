@@ -1,6 +1,6 @@
 """How the server is set up: one TOML file, every default written once.
 
-host = "127.0.0.1"
+host, port, log_level, log_format
 [vad]        [segmenter]        where segments begin and end
 [limits]     [auth]             who may connect, and how much of it
 [watches]                       what is listened for all the time
@@ -175,6 +175,10 @@ class ServerConfig:
     """Address to listen on; 0.0.0.0 is every one."""
     port: int = 8_765
     """0 takes a free one."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which on the log is written; no level has sound or text of speech."""
+    log_format: Literal["text", "json"] = "text"
+    """Of the log: sentences for people, or one JSON object a line for programs."""
     vad: VadConfig = field(default_factory=VadConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)

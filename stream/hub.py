@@ -310,7 +310,7 @@ class Hub:
             stream.session.deliver(result)
             self._drain(stream)
         except Exception:  # the worker, who calls this, serves the others as well
-            logger.exception("session %s failed on a result", name[:SHOWN])
+            logger.exception("failed on a result", extra={"session": name[:SHOWN]})
             self.fail(stream, InternalError())
 
     async def expire(self) -> None:
@@ -389,7 +389,7 @@ class Hub:
         self._count()
 
     def _free(self, stream: Stream) -> None:
-        logger.info("session %s freed", stream.name[:SHOWN])
+        logger.info("freed", extra={"session": stream.name[:SHOWN]})
         self._worker.cancel(stream.name)
         stream.progressed.set()
 

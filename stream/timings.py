@@ -122,14 +122,13 @@ class Timings:
         self._metrics.final_latency.observe(latency_s)
         first = timing.first_text
         logger.info(
-            "session %s segment %d: %.2f s of audio, real-time factor %.2f, "
-            "first text %s, final %.2f s after its end",
-            session[:SHOWN],
-            result.segment,
+            "%.2f s of audio, real-time factor %.2f, first text %s, "
+            "final %.2f s after its end",
             audio_s,
             factor,
             "none" if first is None else f"after {first - timing.began:.2f} s",
             latency_s,
+            extra={"session": session[:SHOWN], "segment": result.segment},
         )
 
     def _of_reply(self, session: str, result: Said | Answered, now: float) -> None:
@@ -150,6 +149,7 @@ class Timings:
         if speed is not None:
             self._metrics.reply_speed.observe(speed)
         logger.info(
-            "session %s reply %d: first token after %.2f s, %d tokens in %.2f s more",
-            *(session[:SHOWN], result.reply, first_s, result.num_tokens, took_s),
+            "first token after %.2f s, %d tokens in %.2f s more",
+            *(first_s, result.num_tokens, took_s),
+            extra={"session": session[:SHOWN], "reply": result.reply},
         )

@@ -129,9 +129,9 @@ class Worker:
         if not isinstance(work, Hearing):
             return
         logger.debug(
-            "session %s segment %d: %s of %d samples waited %.3f s, took %.3f s",
-            *(work.session[:SHOWN], work.segment, work.action.name),
-            *(len(work.pcm) // 2, work.waited_s, busy_s),
+            "%s of %d samples waited %.3f s, took %.3f s",
+            *(work.action.name, len(work.pcm) // 2, work.waited_s, busy_s),
+            extra={"session": work.session[:SHOWN], "segment": work.segment},
         )
         self._timings.hear(work.session, work.segment, busy_s)
         self._metrics.queue_delay.observe(work.waited_s)

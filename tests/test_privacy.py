@@ -39,7 +39,7 @@ def test_how_much_is_kept_is_what_the_code_keeps():
         f"memory, {NUMBERS[MOST_HEARD]} of each address",
         f"memory, {limits.max_upload_bytes >> 20} MiB at most",
         f"`limits.resume_s` ({limits.resume_s:g} s) after its last connection",
-        f"repeated there up to {MAX_QUOTED} characters",
+        f"repeats up to {MAX_QUOTED} characters of its message",
         f"memory, {MAX_HELD_S:g} s at most",
         f"memory, {MOST_S:g} s of each",
         f"the text of the last {MAX_SEGMENTS:,} segments",

@@ -31,9 +31,9 @@ class ConnectionLogger(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: str, kwargs: MutableMapping[str, Any]
     ) -> tuple[str, MutableMapping[str, Any]]:
-        """Put the connection's number in front."""
-        assert self.extra is not None
-        return f"connection {self.extra['connection']}: {msg}", kwargs
+        """Add the connection's number to what the line is about."""
+        about = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return msg, {**kwargs, "extra": about}
 
 
 class Channel:

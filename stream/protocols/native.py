@@ -89,7 +89,7 @@ class NativeConnection:
     async def _serve(
         self, stream: Stream, started: Started, superseded: asyncio.Event
     ) -> None:
-        name, how = stream.name[:SHOWN], "left"
+        about, how = {"session": stream.name[:SHOWN]}, "left"
         try:
             async with asyncio.TaskGroup() as tasks:
                 others = [
@@ -108,13 +108,14 @@ class NativeConnection:
             await self._refuse(ProtocolError("another connection has this session"))
         except* Exception:
             how = InternalError.code
-            self._logger.exception("session %s failed", name)
+            self._logger.exception("failed", extra=about)
             self._hub.fail(stream, InternalError())
             await self._refuse(InternalError())
         session = stream.session
         self._logger.info(
-            "session %s: %s, %d samples accepted, %d settled, %d events",
-            *(name, how, session.accepted, session.settled, session.seq),
+            "%s, %d samples accepted, %d settled, %d events",
+            *(how, session.accepted, session.settled, session.seq),
+            extra=about,
         )
 
     async def _first(self) -> Start:
@@ -201,7 +202,7 @@ class NativeConnection:
 
     async def _refuse(self, error: StreamError) -> None:
         """Tell an error that is no part of a session, and close."""
-        self._logger.info("refused: %s: %s", error.code, error)
+        self._logger.info("refused", extra={"code": error.code})
         self._hub.metrics.refused.labels(error.code).inc()
         try:
             await self._send(Error(seq=0, code=error.code, message=str(error)))

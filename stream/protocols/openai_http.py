@@ -37,6 +37,7 @@ from stream.protocols.openai_form import DIARIZED, Wishes, read_wishes, receive
 from stream.protocols.openai_sse import EventStream, line, unless_gone
 from stream.resume import ForgottenError
 from stream.uploads import Upload
+from stream.worker import SHOWN
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +232,8 @@ class _Hearing:
         except StreamError as exc:
             self._hub.fail(stream, exc)
         except Exception:
-            logger.exception("an upload failed")
+            about = {"session": stream.name[:SHOWN]}
+            logger.exception("an upload failed", extra=about)
             self._hub.fail(stream, InternalError())
 
     async def _events(self) -> AsyncGenerator[ServerEvent, None]:

@@ -45,6 +45,11 @@ TAIL_S = 0.12
 """Of silence behind the last sample: what resampling holds back, and a frame."""
 QUESTION = "question"
 """The id of a question; a session has one at a time."""
+TAKEN = {
+    *("describe", "ping", "transcribe", "transcript"),
+    *("audio-start", "audio-chunk", "audio-stop"),
+}
+"""Types of a client's frames that mean something here."""
 MOST_HEARD = 8
 """Utterances of one peer that a question may be about; older ones are forgotten."""
 
@@ -187,7 +192,7 @@ class WyomingConnection:
         info = self._hub.engine.info
         while True:
             frame = await self._next()
-            self._logger.debug("< %s", frame.type)
+            self._logger.debug("< %s", frame.type if frame.type in TAKEN else "other")
             match frame.type:
                 case "describe":
                     await self._tell([services(info, version("salmonn-live"))])
@@ -246,9 +251,9 @@ class WyomingConnection:
         await hearing.telling
         self._hearing = None
         self._logger.info(
-            "session %s: %.1f s heard",
-            hearing.stream.name[:SHOWN],
+            "%.1f s heard",
             hearing.stream.session.accepted / rate,
+            extra={"session": hearing.stream.name[:SHOWN]},
         )
         if not self._hub.engine.info.answers_questions:
             self._free(hearing)
@@ -355,7 +360,7 @@ class WyomingConnection:
 
     async def _refuse(self, code: str, message: str) -> None:
         """Tell an error, and let the client read it: a close alone may overtake it."""
-        self._logger.info("refused: %s: %s", code, message)
+        self._logger.info("refused", extra={"code": code})
         self._hub.metrics.refused.labels(code).inc()
         told: dict[str, Any] = {"text": message, "code": code}
         try:

@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import os
 import sys
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
 
 from tests.checkout import ROOT
 
@@ -34,6 +37,65 @@ search_pause_ms = 40
 READY_S = 60.0
 
 
+@dataclass
+class Served:
+    """A server that listens, and what it writes."""
+
+    process: asyncio.subprocess.Process
+    addresses: list[str]
+    """As `127.0.0.1:PORT`; Wyoming's is the second, if there is one."""
+    log_file: Path
+
+    @property
+    def log(self):
+        return self.log_file.read_text()
+
+    async def until(self, condition):
+        """Ask for the server's health until a condition holds."""
+        async with asyncio.timeout(READY_S):
+            while not condition():
+                await asyncio.to_thread(_get, f"http://{self.addresses[0]}/health")
+
+
+def _get(url):
+    with urllib.request.urlopen(url, timeout=READY_S) as answer:
+        return answer.read()
+
+
+@contextlib.asynccontextmanager
+async def started(folder, *arguments, more="", num_ports=1):
+    """Run the server; yield it as `Served`.  Leaving stops it.
+
+    Args:
+        folder: For its configuration, `server.toml`, and its log.
+        arguments: More of the command line.
+        more: TOML that is added to `SETTINGS`.
+        num_ports: How many it says that it listens at.
+    """
+    path, log = folder / "server.toml", folder / "server.log"
+    path.write_text(SETTINGS + more)
+    with log.open("wb") as written:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", COMMAND, "--config", str(path)),
+            *arguments,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},  # whatever folder it is run in
+            stdout=asyncio.subprocess.PIPE,
+            stderr=written,
+        )
+    try:
+        async with asyncio.timeout(READY_S):
+            lines = [await process.stdout.readline() for _ in range(num_ports)]
+        if not all(lines):
+            raise AssertionError(log.read_text())
+        addresses = [line.decode().split("//")[1].strip() for line in lines]
+        yield Served(process, addresses, log)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.communicate()
+    assert process.returncode == 0, log.read_text()
+
+
 @contextlib.asynccontextmanager
 async def serving(folder, more=""):
     """Run the server; yield its address, as `127.0.0.1:PORT`.
@@ -42,24 +104,6 @@ async def serving(folder, more=""):
         folder: For its configuration.
         more: TOML that is added to `SETTINGS`.
     """
-    path = folder / "server.toml"
-    path.write_text(SETTINGS + more)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", COMMAND, "--config", str(path)),
-        *("--log-level", "warning"),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},  # whatever folder it is run in
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(READY_S):
-            line = (await process.stdout.readline()).decode()
-        if not line:
-            raise AssertionError((await process.stderr.read()).decode())
-        yield line.split("//")[1].strip()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        _, err = await process.communicate()
-    assert not err, err.decode()
-    assert process.returncode == 0
+    async with started(folder, "--log-level", "warning", more=more) as served:
+        yield served.addresses[0]
+    assert not served.log, served.log

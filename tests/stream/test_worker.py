@@ -139,9 +139,10 @@ async def test_latencies_are_measured_from_the_right_moments(bench, caplog):
     assert bench.figure("salmonn_final_latency_seconds_sum") == 0.0
     assert bench.figure("salmonn_real_time_factor_sum") == pytest.approx(0.5 / 0.6)
     assert bench.figure("salmonn_audio_seconds_total") == pytest.approx(0.6)
-    (line,) = [r.message for r in caplog.records if r.name == "stream.timings"]
-    assert line == (
-        "session sessio segment 1: 0.60 s of audio, real-time factor 0.83, "
+    (line,) = [r for r in caplog.records if r.name == "stream.timings"]
+    assert (line.session, line.segment) == ("sessio", 1)
+    assert line.message == (
+        "0.60 s of audio, real-time factor 0.83, "
         "first text after 0.50 s, final 0.00 s after its end"
     )
 
