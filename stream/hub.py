@@ -66,6 +66,7 @@ class Hub:
         worker: Worker,
         metrics: Metrics,
         detector: Callable[[], VoiceDetector],
+        store: SessionStore[Stream],
         *,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -77,15 +78,13 @@ class Hub:
             worker: Takes jobs; hands its results to `deliver`.
             metrics: Told how many sessions there are.
             detector: Makes a voice detector for a session.
+            store: Keeps the sessions, also while their clients are away.
             clock: Monotonic, in seconds.
         """
         self.config, self.engine = config, engine
         self._worker, self.metrics = worker, metrics
         self._detector, self._clock = detector, clock
-        limits = config.limits
-        self._store: SessionStore[Stream] = SessionStore(
-            keep_s=limits.resume_s, most=limits.max_sessions
-        )
+        self._store = store
         self._connections: Counter[str] = Counter()
         self._num_attached = 0
         self._emptied = asyncio.Event()
@@ -187,7 +186,8 @@ class Hub:
         )
         max_bytes = self.config.limits.max_texts_bytes if keeps_texts else 0
         stream = Stream(session, EventLog(session.seq, max_bytes=max_bytes), owner)
-        if given_up := self._store.add(stream):
+        most = self.config.limits.max_sessions
+        if given_up := self._store.add(stream, most=most):
             self._free(given_up)
         self._count()
         return stream, session.started(seq=session.seq, resumed=False)
@@ -317,7 +317,8 @@ class Hub:
         """Free, until cancelled, the sessions whose clients did not come back."""
         while True:
             await asyncio.sleep(self.config.limits.resume_s / 10)
-            for stream in self._store.expire(self._clock()):
+            keep_s = self.config.limits.resume_s
+            for stream in self._store.expire(self._clock(), keep_s=keep_s):
                 self._free(stream)
             self._count()
 

@@ -9,7 +9,7 @@ replaced, and nothing else.
     +----------------------------+------------------------------+
     bounded in bytes               bounded in number
 
-`SessionStore` keeps sessions for some time after their connection has gone.
+A `SessionStore` keeps sessions for some time after their connection has gone.
 
 No socket and no clock: the time is an argument, in seconds.
 """
@@ -175,26 +175,55 @@ class _Kept(Generic[S]):
     """When its connection went; None while there is one."""
 
 
-class SessionStore(Generic[S]):
-    """The sessions of this process, with a connection or waiting for one."""
+class SessionStore(Protocol[S]):
+    """Sessions, with a connection or waiting for one."""
 
-    def __init__(self, *, keep_s: float, most: int) -> None:
-        """Begin empty.
+    def __len__(self) -> int: ...
+
+    def add(self, session: S, *, most: int) -> S | None:
+        """Keep a session that has a connection; return the one that made room.
 
         Args:
-            keep_s: Seconds for which a session waits for its client.
+            session: A new one.
             most: Sessions, with those that wait.  When it is full, the one that has
                 waited longest is given up: its client sends its audio again.
         """
-        self._keep_s, self._most = keep_s, most
+
+    def find(self, name: str, owner: str) -> S | None:
+        """Return the session that a client names, if there is one and it is theirs."""
+
+    def named(self, name: str) -> S | None:
+        """Return the session of a name, if there is one."""
+
+    def attach(self, session: S) -> None:
+        """Note that a session has a connection."""
+
+    def detach(self, session: S, now: float) -> None:
+        """Note that the connection of a session, if it is still here, has gone."""
+
+    def remove(self, session: S) -> None:
+        """Forget a session, if it is still here."""
+
+    def expire(self, now: float, *, keep_s: float) -> list[S]:
+        """Forget the sessions that have waited for so long; return them."""
+
+    def sessions(self) -> list[S]:
+        """Return all sessions."""
+
+
+class MemorySessionStore(Generic[S]):
+    """Implements `SessionStore` in the memory of this process."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
         self._kept: dict[str, _Kept[S]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def add(self, session: S) -> S | None:
+    def add(self, session: S, *, most: int) -> S | None:
         """Keep a session that has a connection; return the one that made room."""
-        given_up = self._longest_waiting() if len(self._kept) >= self._most else None
+        given_up = self._longest_waiting() if len(self._kept) >= most else None
         if given_up is not None:
             self.remove(given_up)
         self._kept[session.name] = _Kept(session)
@@ -223,12 +252,12 @@ class SessionStore(Generic[S]):
         """Forget a session."""
         self._kept.pop(session.name, None)
 
-    def expire(self, now: float) -> list[S]:
-        """Forget the sessions that have waited too long; return them."""
+    def expire(self, now: float, *, keep_s: float) -> list[S]:
+        """Forget the sessions that have waited for so long; return them."""
         late = [
             kept.session
             for kept in self._kept.values()
-            if kept.since is not None and now - kept.since >= self._keep_s
+            if kept.since is not None and now - kept.since >= keep_s
         ]
         for session in late:
             self.remove(session)

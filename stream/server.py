@@ -23,7 +23,9 @@ from engine.errors import EngineError
 from stream import wyoming
 from stream.config import ServerConfig
 from stream.hub import Hub
+from stream.live import Stream
 from stream.metrics import Metrics
+from stream.resume import MemorySessionStore
 from stream.routes import build_app
 from stream.vad import VoiceDetector
 from stream.websocket import WebSocketProtocol
@@ -84,7 +86,8 @@ class Server:
         self._config = config
         metrics = Metrics()
         self._worker = Worker(engine, thread, metrics)
-        self.hub = Hub(config, engine, self._worker, metrics, detector)
+        store = MemorySessionStore[Stream]()
+        self.hub = Hub(config, engine, self._worker, metrics, detector, store)
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self.wyoming_address: str | None = None

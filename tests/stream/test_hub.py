@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stream.auth import NOBODY
-from stream.config import AuthConfig
+from stream.config import AuthConfig, LimitsConfig, ServerConfig
 from stream.errors import OverloadedError
 from stream.events import Ended, Final, Start
-from tests.fakes.engine import speak
+from stream.hub import Hub
+from stream.metrics import Metrics
+from stream.resume import MemorySessionStore
+from stream.worker import Worker
+from tests.fakes.driver import SEGMENTER
+from tests.fakes.engine import AnySound, ScriptedEngine, speak
 from tests.fakes.server import DEADLINE_S, TALK, client_of, finals, pieces, running
 
 
@@ -167,3 +173,34 @@ async def _flood(client):
         for _ in range(100):
             await client.say({"type": "flush"})
         await client.socket.send(bytes(200_000))
+
+
+class Shelf(MemorySessionStore):
+    """A store of somebody else: it says what it was asked to keep."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def add(self, session, *, most):
+        self.asked.append((session.name, most))
+        return super().add(session, most=most)
+
+    def find(self, name, owner):
+        self.asked.append(name)
+        return super().find(name, owner)
+
+
+async def test_a_hub_keeps_and_finds_sessions_in_the_store_that_it_was_given():
+    shelf, engine = Shelf(), ScriptedEngine()
+    config = ServerConfig(segmenter=SEGMENTER, limits=LimitsConfig(max_sessions=3))
+    with ThreadPoolExecutor(1) as thread:
+        metrics = Metrics()
+        worker = Worker(engine, thread, metrics)
+        hub = Hub(config, engine, worker, metrics, AnySound, shelf)
+        hub.is_ready = True
+        stream, started = hub.open(Start(), NOBODY)
+        assert hub.find(started.session, NOBODY) is stream
+        hub.forget(stream)
+    assert shelf.asked == [(started.session, 3), started.session]
+    assert len(shelf) == 0

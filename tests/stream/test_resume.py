@@ -24,7 +24,7 @@ from stream.resume import (
     MOST_EVENTS,
     EventLog,
     ForgottenError,
-    SessionStore,
+    MemorySessionStore,
 )
 from stream.sound_events import Noticed
 from tests.fakes.driver import Desk, open_session
@@ -221,55 +221,51 @@ class Kept:
     owner: str = ""
 
 
-def store(most=2):
-    return SessionStore(keep_s=60.0, most=most)
-
-
 def test_a_session_waits_for_its_client_and_is_freed_after_that():
-    sessions, session = store(), Kept("a")
-    sessions.add(session)
+    sessions, session = MemorySessionStore(), Kept("a")
+    sessions.add(session, most=2)
     sessions.detach(session, 100.0)
-    assert sessions.expire(159.0) == []
+    assert sessions.expire(159.0, keep_s=60.0) == []
     assert sessions.find("a", "") is session
-    assert sessions.expire(160.0) == [session]
+    assert sessions.expire(160.0, keep_s=60.0) == [session]
     assert sessions.find("a", "") is None
     assert len(sessions) == 0
 
 
 def test_a_session_whose_client_came_back_does_not_expire():
-    sessions, session = store(), Kept("a")
-    sessions.add(session)
+    sessions, session = MemorySessionStore(), Kept("a")
+    sessions.add(session, most=2)
     sessions.detach(session, 100.0)
     sessions.attach(session)
-    assert sessions.expire(1_000.0) == []
+    assert sessions.expire(1_000.0, keep_s=60.0) == []
 
 
 def test_a_session_is_not_found_by_another_owner():
-    sessions = store()
-    sessions.add(Kept("a", owner="me"))
+    sessions = MemorySessionStore()
+    sessions.add(Kept("a", owner="me"), most=2)
     assert sessions.find("a", "you") is None
     assert sessions.find("a", "me") is not None
 
 
 def test_a_full_store_gives_up_the_one_that_has_waited_longest():
-    sessions = store()
+    sessions = MemorySessionStore()
     first, second = Kept("a"), Kept("b")
     for session in (first, second):
-        sessions.add(session)
+        sessions.add(session, most=2)
     sessions.detach(second, 1.0)
     sessions.detach(first, 2.0)
-    assert sessions.add(Kept("c")) is second
+    assert sessions.add(Kept("c"), most=2) is second
     assert sessions.find("a", "") is first
 
 
 def test_sessions_with_a_connection_are_never_given_up():
-    sessions = store(most=1)
-    sessions.add(Kept("a"))
-    assert sessions.add(Kept("b")) is None
+    sessions = MemorySessionStore()
+    sessions.add(Kept("a"), most=1)
+    assert sessions.add(Kept("b"), most=1) is None
     assert len(sessions) == 2
 
 
 def test_detaching_a_session_that_was_freed_does_nothing():
-    sessions, session = store(), Kept("a")
+    sessions, session = MemorySessionStore(), Kept("a")
     sessions.detach(session, 1.0)
     assert sessions.named("a") is None
