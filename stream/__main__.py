@@ -44,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(config_text(config))
         return 0
     logs.configure(config.log_level, config.log_format)
+    if arguments.config is not None:  # asked to read it again, it has to be up first
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     logger.info("%s", config)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
         try:
@@ -55,7 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             return INTERRUPTED
         try:
             logger.info("%s", engine.info.description)
-            return asyncio.run(_serve(config, engine, thread, detector))
+            read = partial(_configure, arguments) if arguments.config else None
+            return asyncio.run(_serve(config, engine, thread, detector, read))
         except Exception:  # Python would write on what the exception says
             logger.critical("the server failed", exc_info=True)
             return FAILED
@@ -80,7 +83,17 @@ async def _serve(
     engine: Engine,
     thread: ThreadPoolExecutor,
     detector: Callable[[], VoiceDetector],
+    read: Callable[[], ServerConfig] | None,
 ) -> int:
+    """Serve until told to stop; return the exit status.
+
+    Args:
+        config: How.
+        engine: Loaded.
+        thread: Its own.
+        detector: Makes a voice detector for a session.
+        read: Returns the configuration again, if there is a file to read.
+    """
     try:
         server = Server(config, engine, thread, detector=detector)
     except ValueError as exc:
@@ -89,11 +102,26 @@ async def _serve(
     loop.set_exception_handler(_tell_failure)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
+    if read is not None:
+        loop.add_signal_handler(signal.SIGHUP, _reload, server, read)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         await server.run(on_ready=partial(_announce, server))
     except (OSError, EngineError) as exc:
         return _complain(exc, FAILED)
     return 0
+
+
+def _reload(server: Server, read: Callable[[], ServerConfig]) -> None:
+    """Read the configuration again; what is wrong with it changes nothing."""
+    try:
+        done = server.reload(read())
+    except (ValueError, OSError) as exc:
+        logger.error("the configuration stays as it was: %s", exc)
+        return
+    logs.configure(done.config.log_level, done.config.log_format)
+    level = logging.WARNING if done.waiting else logging.INFO
+    logger.log(level, "the configuration was read again; %s", done)
 
 
 def _tell_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -50,7 +50,12 @@ def authorize(headers: Mapping[str, str], config: AuthConfig) -> str:
     matches = [hmac.compare_digest(given, known.encode()) for known in config.tokens]
     if not any(matches):
         raise UnauthorizedError("the token is not known here")
-    return hashlib.sha256(given).hexdigest()[:16]
+    return _owner(token)
+
+
+def is_known(owner: str, config: AuthConfig) -> bool:
+    """Return whether an owner's token, or that none is asked for, still holds."""
+    return owner in (map(_owner, config.tokens) if config.tokens else (NOBODY,))
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
@@ -78,6 +83,10 @@ def check_origin(headers: Mapping[str, str], allowed: tuple[str, ...]) -> None:
         raise ForeignOriginError(
             f"origin is {quote(origin)}; expected this server's own or one of its list"
         )
+
+
+def _owner(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

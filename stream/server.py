@@ -11,10 +11,8 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
-from pathlib import Path
 
 import uvicorn
 
@@ -25,8 +23,10 @@ from stream.config import ServerConfig
 from stream.hub import Hub
 from stream.live import Stream
 from stream.metrics import Metrics
+from stream.reload import Reload, reload
 from stream.resume import MemorySessionStore
 from stream.routes import build_app
+from stream.tls import renew, told
 from stream.vad import VoiceDetector
 from stream.websocket import WebSocketProtocol
 from stream.worker import Worker
@@ -88,6 +88,7 @@ class Server:
         self._worker = Worker(engine, thread, metrics)
         store = MemorySessionStore[Stream]()
         self.hub = Hub(config, engine, self._worker, metrics, detector, store)
+        self._settings = self._uvicorn_config()
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self.wyoming_address: str | None = None
@@ -106,15 +107,15 @@ class Server:
             OSError: If the port, or a file for TLS, cannot be had.
             EngineError: If the engine cannot warm up.
         """
-        settings = self._uvicorn_config()
-        _load(settings)
+        with told(self._config.auth):
+            self._settings.load()
         listener = _bind(self._config.host, self._config.port)
         try:
             beside = self._bind_wyoming()
         except OSError:
             listener.close()
             raise
-        web = _Uvicorn(settings)
+        web = _Uvicorn(self._settings)
         failure: EngineError | None = None
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(web.serve([listener]))
@@ -150,6 +151,34 @@ class Server:
         if self._stopping.is_set():
             self._hurried.set()
         self._stopping.set()
+
+    def reload(self, wanted: ServerConfig) -> Reload:
+        """Let who comes from now on meet other settings, as far as that can be.
+
+        The certificate is read again in any case.  Whoever is connected goes on.  If
+        this raises, all stays as it was.
+
+        Args:
+            wanted: What was read.
+
+        Returns:
+            What changed, and what takes a restart.
+
+        Raises:
+            ValueError: If it does not fit the engine.
+            OSError: If a file for TLS cannot be read, or is none; it names the file.
+        """
+        done = reload(self._config, wanted)
+        done.config.check_engine(self.hub.engine.info)
+        if self._settings.ssl is not None:
+            renew(self._settings.ssl, done.config.auth)
+        self._config = self.hub.config = done.config
+        limits = done.config.limits
+        # uvicorn looks at them for each connection.
+        self._settings.ws_max_size = limits.max_message_bytes
+        self._settings.ws_ping_interval = limits.ping_interval_s
+        self._settings.ws_ping_timeout = limits.ping_timeout_s
+        return done
 
     async def _drain(self) -> None:
         draining = asyncio.create_task(self.hub.stop())
@@ -193,24 +222,6 @@ class Server:
     def _address(self, listener: socket.socket) -> str:
         scheme = "ws" if self._config.auth.tls_cert is None else "wss"
         return f"{scheme}://{_host_and_port(listener)}"
-
-
-def _load(settings: uvicorn.Config) -> None:
-    """Read what the settings name.
-
-    Raises:
-        OSError: If a file for TLS cannot be read, or is none; it names the file.
-    """
-    files = [path for path in (settings.ssl_certfile, settings.ssl_keyfile) if path]
-    for path in files:
-        Path(path).open("rb").close()
-    try:
-        settings.load()
-    except ssl.SSLError as exc:
-        names = " and ".join(map(str, files))
-        raise OSError(
-            f"{names} are no certificate and its key: {exc.strerror}"
-        ) from exc
 
 
 def _host_and_port(listener: socket.socket) -> str:

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine.api import UtteranceOptions
 from engine.errors import EngineError
-from stream.auth import ClientSecrets, authorize, bearer, check_origin
+from stream.auth import ClientSecrets, authorize, bearer, check_origin, is_known
 from stream.errors import InternalError, StreamError, UnsupportedRequestError, quote
 from stream.events import Error
 from stream.hub import Hub
@@ -281,13 +281,13 @@ class RealtimeConnection:
 
 def routes(hub: Hub, issued: ClientSecrets) -> list[WebSocketRoute]:
     """Return what is served at which address."""
-    auth, limits = hub.config.auth, hub.config.limits
 
     async def realtime(websocket: WebSocket) -> None:
+        auth, limits = hub.config.auth, hub.config.limits
         headers = _headers(websocket)
         secret = issued.find(bearer(headers), now=time.time())
         try:
-            if secret is None:
+            if secret is None or not is_known(secret.owner, auth):
                 owner = authorize(headers, auth)
                 session = new_session(
                     hub, websocket.query_params.get("intent", "realtime")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import urllib.request
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ class Served:
     addresses: list[str]
     """As `127.0.0.1:PORT`; Wyoming's is the second, if there is one."""
     log_file: Path
+
+    async def kill(self):
+        """End it as a crash would."""
+        self.process.kill()
+        await self.process.wait()
 
     @property
     def log(self):
@@ -93,7 +99,7 @@ async def started(folder, *arguments, more="", num_ports=1):
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.communicate()
-    assert process.returncode == 0, log.read_text()
+    assert process.returncode in (0, -signal.SIGKILL), log.read_text()
 
 
 @contextlib.asynccontextmanager

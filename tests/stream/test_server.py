@@ -137,7 +137,12 @@ async def test_stopping_does_not_wait_for_who_never_began():
 def certificate(tmp_path):
     if not shutil.which("openssl"):
         pytest.skip("needs Debian's openssl")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    return make_certificate(tmp_path)
+
+
+def make_certificate(folder):
+    """Write a new certificate and its key; return what names them."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec"),
@@ -167,3 +172,36 @@ async def test_a_server_with_a_certificate_speaks_tls(certificate):
                 await socket.send(bytes(20 << 20))
             events, code = await client.rest()
         assert (events[-1].code, code) == ("limit", 1009)
+
+
+async def certificate_of(server):
+    """Return the certificate that newcomers are shown."""
+    return await asyncio.to_thread(
+        ssl.get_server_certificate, ("127.0.0.1", server.port), timeout=DEADLINE_S
+    )
+
+
+async def test_a_certificate_that_was_renewed_is_shown_to_newcomers(certificate):
+    trust = ssl.create_default_context(cafile=certificate.tls_cert)
+    async with running(auth=certificate) as server:
+        url = f"wss://localhost:{server.port}/v1/stream"
+        async with connect(url, ssl=trust, proxy=None) as socket:
+            client = Client(socket)
+            await client.start()
+            before = await certificate_of(server)
+            await asyncio.to_thread(make_certificate, certificate.tls_cert.parent)
+            server.server.reload(server.hub.config)
+            assert await certificate_of(server) != before
+            events, _ = await client.finish(TALK)
+        assert finals(events) == ["1 2", "3"]
+
+
+async def test_a_certificate_without_its_key_leaves_the_one_that_was(certificate):
+    async with running(auth=certificate) as server:
+        before = await certificate_of(server)
+        key = certificate.tls_key.read_bytes()
+        await asyncio.to_thread(make_certificate, certificate.tls_cert.parent)
+        certificate.tls_key.write_bytes(key)
+        with pytest.raises(OSError, match="no certificate and its key"):
+            server.server.reload(server.hub.config)
+        assert await certificate_of(server) == before

@@ -1,6 +1,7 @@
 """Keys for a short time, with OpenAI's own client."""
 
 import json
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -133,3 +134,17 @@ async def test_a_number_that_no_answer_could_repeat_is_refused(number):
         answer = await post(server, content=body)
     assert answer.status_code == 400
     assert "not JSON" in answer.text
+
+
+async def test_a_secret_of_a_token_that_was_removed_opens_nothing():
+    async with running(auth=LOCKED) as server:
+        wanted = {"session": {"type": "transcription"}}
+        secret = (await post(server, json=wanted)).json()["value"]
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with dial(server, additional_headers=headers):
+            pass
+        config = server.hub.config
+        server.server.reload(replace(config, auth=AuthConfig(tokens=("other",))))
+        with pytest.raises(InvalidStatus) as caught:
+            await dial(server, additional_headers=headers)
+        assert caught.value.response.status_code == 401
