@@ -120,6 +120,10 @@ class BlockingClient:
         """Ask about what was sent so far; `wishes` are those of `Client.ask`."""
         return BlockingAnswer(self.wait(self._client.ask(text, **wishes)), self)
 
+    def name_speaker(self, speaker: int | bytes, name: str) -> None:
+        """Call who has a number, or a voice, by a name; see `Client.name_speaker`."""
+        self.wait(self._client.name_speaker(speaker, name))
+
     def watch(self, watch: Watch) -> None:
         """Be told of something from now on; see `Client.watch`."""
         self.wait(self._client.watch(watch))

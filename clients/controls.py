@@ -53,7 +53,7 @@ class Controls:
         Args:
             panel: Knows what keys mean.
             source: What is paused.
-            options: Say which audio a question is about.
+            options: Say how a question is asked.
             screen: Shows the panel.
             printers: Are told of marks, the screen among them.
         """
@@ -92,8 +92,7 @@ class Controls:
     async def _obey(self, key: str, client: Client) -> None:
         match self.panel.press(key):
             case Question(text):
-                options = self._options
-                await client.ask(text, about=options.about, seconds=options.last_s)
+                await self._options.ask(client, text)
             case Order.PAUSE:
                 self.panel.is_paused = True
                 self._source.pause()

@@ -20,16 +20,10 @@ from clients.conversation import MAX_HELD_S
 from clients.errors import DeviceError
 from clients.inlet import Inlet
 from clients.monitors import Monitor, MonitorSource, list_monitors
-from clients.options import (
-    Options,
-    Outputs,
-    add_options,
-    checked,
-    positive,
-    read_options,
-)
+from clients.options import Options, Outputs, add_options, read_options
 from clients.pcm import describe
 from clients.run import caption, exit_code
+from clients.values import checked, positive
 from stream.audio import MAX_CHANNELS, SAMPLE_RATE, PcmFormat
 from stream.errors import AudioFormatError
 

@@ -6,7 +6,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,15 @@ from clients.records import JsonPrinter
 from clients.speakers import SpeakerPrinter
 from clients.subtitles import SUFFIXES, TranscriptFile, TranscriptPrinter
 from clients.terminal import Printer, make_printer
+from clients.values import (
+    checked,
+    language,
+    phrase,
+    positive,
+    recent,
+    temperature,
+    transcript,
+)
 from clients.voices import add_speakers, read_speakers
 from clients.watching import Watching, add_watching, read_watching
 from clients.wire import native_url
@@ -29,7 +38,6 @@ from stream.events import full_task
 DEFAULT_URL = "ws://127.0.0.1:8765"
 STDOUT = "-"
 ABOUT = ("segment", "last_segment", "recent")
-MAX_RECENT_S = 30  # of the protocol
 EXIT_STATUS = """\
 exit status:
   0    everything was heard and answered
@@ -62,6 +70,8 @@ class Options:
     about: str = "recent"
     last_s: float = 30.0
     """How much of the recent audio they are about."""
+    temperature: float = 0.0
+    """0 takes the likeliest token of an answer; above, tokens are drawn."""
     every_s: float | None = None
     """After how much audio they are asked again."""
     opening_phrase: str | None = None
@@ -97,6 +107,15 @@ class Options:
             max_held_s=max_held_s,
         )
 
+    async def ask(self, client: Client, text: str) -> None:
+        """Ask a question as it was wished; the answer comes as events."""
+        await client.ask(
+            text,
+            about=self.about,
+            seconds=self.last_s,
+            temperature=self.temperature,
+        )
+
 
 def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     """Add the flags that all clients share, and what the help ends with.
@@ -121,7 +140,7 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
         "--translate",
         action="append",
         default=[],
-        type=checked(_language),
+        type=checked(language),
         metavar="L",
         help="translate into a language, as en, beside what else is asked; repeatable",
     )
@@ -157,10 +176,17 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     )
     questions.add_argument(
         "--last",
-        type=checked(_recent),
+        type=checked(recent),
         default=30.0,
         metavar="S",
         help="how many seconds of recent audio (default: %(default)s)",
+    )
+    questions.add_argument(
+        "--temperature",
+        type=checked(temperature),
+        default=0.0,
+        metavar="T",
+        help="0 answers with the likeliest words, up to 2 with others too (default: 0)",
     )
     questions.add_argument(
         "--every",
@@ -170,7 +196,7 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     )
     questions.add_argument(
         "--opening-phrase",
-        type=checked(_phrase),
+        type=checked(phrase),
         metavar="WORDS",
         help='what is said behind these words is a question, as "hey salmon"',
     )
@@ -182,7 +208,7 @@ def add_options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
     )
     output.add_argument(
         "--save",
-        type=checked(_transcript),
+        type=checked(transcript),
         metavar="FILE",
         help=f"keep the final text in a file: {', '.join(SUFFIXES)}",
     )
@@ -246,6 +272,7 @@ def read_options(
         asks=tuple(arguments.ask or ()),
         about=arguments.about,
         last_s=arguments.last,
+        temperature=arguments.temperature,
         every_s=arguments.every,
         opening_phrase=arguments.opening_phrase,
         watching=read_watching(parser, arguments),
@@ -263,56 +290,6 @@ def _tasks(arguments: argparse.Namespace) -> tuple[str, ...]:
     named = map(full_task, arguments.task or ["transcribe"])
     translations = (f"translate:{language}" for language in arguments.translate)
     return tuple(dict.fromkeys([*named, *translations]))
-
-
-def checked(read: Callable[[str], object]) -> Callable[[str], object]:
-    """Return a type for argparse that shows the sentence of a `ValueError`."""
-
-    def convert(text: str) -> object:
-        try:
-            return read(text)
-        except ValueError as exc:
-            raise argparse.ArgumentTypeError(str(exc)) from exc
-
-    return convert
-
-
-def positive(text: str) -> float:
-    """Return a time in seconds.
-
-    Raises:
-        ValueError: If it is none, or not above 0.
-    """
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"{text!r} is no time; expected seconds above 0")
-    return seconds
-
-
-def _recent(text: str) -> float:
-    seconds = positive(text)
-    if seconds > MAX_RECENT_S:
-        raise ValueError(f"{text!r} is too long; at most {MAX_RECENT_S} s are heard")
-    return seconds
-
-
-def _language(text: str) -> str:
-    if not text.isalnum():
-        raise ValueError(f"{text!r} is no code of a language")
-    return text
-
-
-def _phrase(text: str) -> str:
-    if not any(map(str.isalnum, text)):
-        raise ValueError(f"{text!r} has no letter")
-    return text
-
-
-def _transcript(text: str) -> Path:
-    path = Path(text)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{text!r} has no suffix of {', '.join(SUFFIXES)}")
-    return path
 
 
 class Outputs(AbstractContextManager["Outputs"]):

@@ -134,7 +134,7 @@ async def _feed(
 
 async def _ask(client: Client, options: Options) -> None:
     for text in options.asks:
-        await client.ask(text, about=options.about, seconds=options.last_s)
+        await options.ask(client, text)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from clients.child import SERVE, running_server
 from clients.errors import AudioSourceError, ClientError
 from clients.mcp.ears import Ears
 from clients.mcp.inputs import DeviceInput, FileInput, Input
-from clients.options import add_token, add_url, checked, read_secret
+from clients.options import add_token, add_url, read_secret
+from clients.values import checked
 from clients.voices import add_speakers, read_speakers
 
 PROGRAM = "salmonn-mcp"

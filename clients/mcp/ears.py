@@ -26,7 +26,7 @@ from clients.errors import (
 from clients.mcp.heard import Heard, Segment, Span
 from clients.mcp.inputs import Capture, Input
 from clients.mcp.waiting import Waiting
-from clients.options import MAX_RECENT_S
+from clients.values import MAX_RECENT_S
 from stream.audio import SAMPLE_RATE, PcmReader
 from stream.events import Answer, ServerEvent
 

@@ -8,7 +8,7 @@ from clients import blocking as module
 from clients.blocking import blocking
 from clients.client import connect
 from clients.errors import QuestionError, ServerError, UnreachableError
-from stream.events import Ended, Final, Partial
+from stream.events import Ended, Final, Partial, SpeakerNamed, Speakers
 from tests.checkout import ROOT
 from tests.clients.scripted_server import expected_texts
 from tests.clients.threaded_server import threaded_server
@@ -98,6 +98,22 @@ async def test_an_answer_may_be_cancelled_and_a_question_refused():
             return answer.complete().finish
 
     assert await beside(ask) == "cancelled"
+
+
+async def test_a_speaker_is_named_while_the_session_goes_on():
+    def name(url):
+        with blocking(connect(url, speakers=2)) as client:
+            client.send(TALK)
+            events = iter(client)
+            for event in events:
+                if isinstance(event, Speakers) and event.complete:
+                    break
+            client.name_speaker(1, "Anna")
+            client.end()
+            named = [event for event in events if isinstance(event, SpeakerNamed)]
+            return [(event.speaker, event.name) for event in named]
+
+    assert await beside(name) == [(1, "Anna")]
 
 
 def test_nobody_at_the_address_is_an_error_of_entering():

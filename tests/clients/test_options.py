@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from clients import values
 from clients.errors import OutputError
 from clients.options import DEFAULT_URL, Options, Outputs, add_options, read_options
 from stream.audio import PcmFormat
+from stream.questions import MAX_TEMPERATURE
+from stream.recent import MAX_SECONDS
 from tests.clients.events import arrived, final
 
 
@@ -26,12 +29,13 @@ def test_every_flag_is_read(monkeypatch):
     flags = "--url ws://a:1/other --task transcribe --task translate:de --language fr "
     flags += "--no-partials --words --token-env SECRET --json - --save a.srt -v "
     flags += "--ask who? --ask what? --about segment --last 5 --every 2.5 "
-    flags += "--opening-phrase hey --speakers --max-speakers 4"
+    flags += "--temperature 0.7 --opening-phrase hey --speakers --max-speakers 4"
     assert read(*flags.split()) == Options(
         asks=("who?", "what?"),
         about="segment",
         last_s=5.0,
         every_s=2.5,
+        temperature=0.7,
         opening_phrase="hey",
         speakers=4,
         url="ws://a:1/other",
@@ -43,6 +47,13 @@ def test_every_flag_is_read(monkeypatch):
         json="-",
         save=Path("a.srt"),
         verbose=True,
+    )
+
+
+def test_the_bounds_are_those_of_the_protocol():
+    assert (values.MAX_RECENT_S, values.MAX_TEMPERATURE) == (
+        MAX_SECONDS,
+        MAX_TEMPERATURE,
     )
 
 
@@ -76,6 +87,8 @@ def test_translations_stand_beside_what_else_is_asked():
         (["--last", "31"], "'31' is too long; at most 30 s are heard"),
         (["--last", "0"], "'0' is no time; expected seconds above 0"),
         (["--opening-phrase", "!"], "'!' has no letter"),
+        (["--temperature", "2.1"], "'2.1' is no temperature; it is 0 to 2"),
+        (["--temperature", "nan"], "'nan' is no temperature; it is 0 to 2"),
     ],
 )
 def test_wrong_usage_is_named_and_ends_with_2(flags, problem, capsys):

@@ -12,6 +12,7 @@ from clients.options import Options, Outputs
 from clients.run import INTERRUPTED, caption, exit_code, stopped_by_signals
 from stream.audio import PcmFormat
 from tests.clients.scripted_server import ScriptedServer, checksum
+from tests.fakes.engine import ScriptedEngine
 from tests.fakes.server import TALK, running
 
 SECOND = bytes(16_000)
@@ -93,6 +94,31 @@ async def test_questions_are_asked_at_the_end_or_again_and_again(
     told = [line for line in capsys.readouterr().out.splitlines() if "→" in line]
     assert [line[1:8] for line in told] == times
     assert told[-1].endswith("what? → what? 1 2 3")
+
+
+class Noting(ScriptedEngine):
+    """Keeps the prompts that it was asked about."""
+
+    def __init__(self):
+        super().__init__()
+        self.prompts = []
+
+    def check_prompt(self, prompt):
+        super().check_prompt(prompt)
+        self.prompts.append(prompt)
+
+
+async def test_questions_are_asked_with_the_temperature_that_was_wished():
+    engine = Noting()
+    async with running(engine=engine) as server:
+        url = f"ws://127.0.0.1:{server.port}/v1/stream"
+        options = Options(url=url, asks=("what?",), temperature=0.7)
+        source = Talk(None)
+        source.format = PcmFormat()
+        with Outputs(options) as outputs:
+            assert await caption(source, options, outputs)
+    asked = {prompt.temperature for prompt in engine.prompts if prompt.text == "what?"}
+    assert asked == {0.7}
 
 
 async def test_a_segment_without_an_answer_is_no_success(capsys):
