@@ -88,3 +88,20 @@ def test_the_limits_are_those_of_the_code():
         f"every {limits.ping_interval_s:g} s, {limits.ping_timeout_s:g} s to answer",
     ):
         assert line in TEXT
+
+
+def test_the_diagrams_tell_of_events_and_of_parties_that_there_are():
+    diagrams = re.findall(r"^```mermaid\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    assert len(diagrams) >= 3
+    sent = {"C->>S": {*CLIENT_EVENTS, "audio"}, "C-xS": {"audio"}}
+    told = {"S-->>C": {*SERVER_EVENTS, "close", "what"}}
+    for diagram in diagrams:
+        kind, *lines = diagram.splitlines()
+        assert kind == "sequenceDiagram"
+        for line in lines:
+            arrow, _, text = line.strip().partition(": ")
+            if text and not arrow.startswith("Note"):
+                (name,) = re.findall(r"^\w+", text)
+                assert name in (sent | told)[arrow], line
+        opened = [line.split()[0] for line in lines]
+        assert opened.count("alt") == opened.count("end"), diagram
