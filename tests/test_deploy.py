@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from fnmatch import fnmatch
 
 import pytest
@@ -11,6 +13,9 @@ from tests.test_repository import PROJECT
 
 DOCKERFILES = sorted((ROOT / "deploy").glob("Dockerfile*"))
 COMPOSE = sorted((ROOT / "deploy").glob("compose*.yaml"))
+UNIT = ROOT / "deploy" / "salmonn-live.service"
+INSTALLED = "/opt/salmonn-live/bin"
+VERIFY_S = 60
 
 
 def instructions(dockerfile):
@@ -51,6 +56,38 @@ def test_a_compose_file_names_a_dockerfile_that_is_there(file):
 
 
 def test_the_unit_starts_a_program_that_is_declared():
-    unit = (ROOT / "deploy" / "salmonn-live.service").read_text()
-    (started,) = re.findall(r"^ExecStart=\S*/(\S+)", unit, re.MULTILINE)
+    (started,) = re.findall(r"^ExecStart=\S*/(\S+)", UNIT.read_text(), re.MULTILINE)
     assert started in PROJECT["scripts"]
+
+
+def verify(folder, unit):
+    """Return what systemd finds wrong with a unit, its programs being there."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in set(re.findall(rf"{INSTALLED}/(\S+)", unit)):
+        program = programs / name
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    file = folder / UNIT.name
+    file.write_text(unit.replace(INSTALLED, str(programs)))
+    run = subprocess.run(
+        ["systemd-analyze", "verify", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=VERIFY_S,
+    )
+    # It also speaks of other units of the machine.
+    told = [line for line in run.stderr.splitlines() if UNIT.name in line]
+    return "\n".join(told), run.returncode
+
+
+@pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="no systemd-analyze on this machine"
+)
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+    unit = UNIT.read_text()
+    assert verify(tmp_path, unit) == ("", 0)
+    (tmp_path / "wrong").mkdir()
+    told, _ = verify(tmp_path / "wrong", unit.replace("ExecReload", "ExecRelod"))
+    assert "Unknown key" in told
+    assert "ExecRelod" in told
