@@ -5,8 +5,9 @@
     logits ─▶ take ─▶ token ─▶ tokens ─▶ text
 
 `advance` is for live use: nothing waits, and what no longer interests anyone is
-closed.  `search` is the original's way, for one prompt and in one go.  Knows neither
-audio nor what the question was.
+closed.  `search` is the original's way, for one prompt and in one go; `search_for`, the
+same way to an answer about what was heard live.  Knows neither audio nor what the
+question was.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from engine.api import Finish
+from engine.beams import beam_search
 from engine.cache import Cache
 from engine.guards import repetition, restated
 from engine.llm import LanguageModel
@@ -92,6 +94,11 @@ class Answer:
         return self._text
 
     @property
+    def max_tokens(self) -> int:
+        """How many tokens it may have."""
+        return self._sampling.max_tokens
+
+    @property
     def cache(self) -> Cache:
         """What came before the next token."""
         assert self._cache is not None, "the answer is closed"
@@ -161,6 +168,31 @@ def advance(llm: LanguageModel, answers: Sequence[Answer]) -> None:
     likeliest = logits.argmax(-1).tolist()  # a device is waited for once for all
     for answer, row, token in zip(answers, logits, likeliest, strict=True):
         answer.take(answer.choose(row, token))
+
+
+def search_for(llm: LanguageModel, answer: Answer, beams: int) -> None:
+    """Choose all tokens of an answer that has not begun; loops are cut as ever.
+
+    Args:
+        llm: The model that its cache is of.
+        answer: How it samples is of no account.
+        beams: Of the search.
+
+    Raises:
+        ContextFullError: If it outgrows the model's positions.
+    """
+    found = beam_search(
+        llm,
+        answer.piece(llm),
+        answer.cache,
+        beams=beams,
+        max_tokens=answer.max_tokens,
+    )
+    for token in found:
+        if answer.finish is None:
+            answer.take(token)
+    if answer.finish is None:
+        answer.take(min(llm.stop))
 
 
 def draw(

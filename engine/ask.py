@@ -29,7 +29,7 @@ from rich.console import Console
 from engine import ask_report
 from engine.api import Prompt
 from engine.ask_options import PROGRAM, parse
-from engine.config import DEVICE, EngineConfig, PartsConfig
+from engine.config import DEVICE, MAX_BEAMS, EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
 from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
 from engine.weights import checkpoint_of
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         preset = _preset(options)
+        options.beams = _beams(preset, options)
         prompts = [_complete(prompt, options) for prompt in options.asked]
         bases = _bases(preset, options, prompts)
         if options.dry_run:
@@ -145,6 +146,20 @@ def _preset(options: argparse.Namespace) -> str:
     return preset_of(read(options.ckpt))
 
 
+def _beams(preset: str, options: argparse.Namespace) -> int:
+    """Return of how many beams the search is.
+
+    Raises:
+        UnsupportedError: If the live engine, which the mini's is, takes no so many.
+    """
+    named: int | None = options.beams
+    if preset != "mini":
+        return named or 4
+    if named and named > MAX_BEAMS:
+        raise UnsupportedError("beams of mini", str(named), (f"1 to {MAX_BEAMS}",))
+    return named or 1
+
+
 def _bases(
     preset: Any, options: argparse.Namespace, prompts: Sequence[Prompt]
 ) -> list[Basis]:
@@ -193,7 +208,7 @@ def _load(
         WeightsError: If a part is missing, or does not fit the others.
     """
     if preset == "mini":
-        return _load_mini(options, prompts)
+        return _load_mini(options, prompts, notes)
     device = _device(options.device)
     dtype: Any = options.dtype or _usual_dtype(device)
     from engine import salmonn
@@ -218,7 +233,9 @@ def _device(name: str) -> str:
     return str(choose(name))
 
 
-def _load_mini(options: argparse.Namespace, prompts: Sequence[Prompt]) -> "Answerer":
+def _load_mini(
+    options: argparse.Namespace, prompts: Sequence[Prompt], notes: Console
+) -> "Answerer":
     dtype = _mini_dtype(options)
     from engine.asking import EngineAnswerer
     from engine.local import LocalEngine
@@ -231,10 +248,14 @@ def _load_mini(options: argparse.Namespace, prompts: Sequence[Prompt]) -> "Answe
         device=device,
         dtype=dtype,
         llm_dtype=dtype,
+        lora_alpha=options.alpha,
         parts=parts,
         captions_only=parts.ckpt is None and all(map(CAPTIONS.basis, prompts)),
+        beams=options.beams,
     )
-    return EngineAnswerer(LocalEngine.load(config))
+    if config.captions_only and options.alpha is not None:
+        notes.print("--alpha changes nothing: all is answered by Whisper's decoder")
+    return EngineAnswerer(LocalEngine.load(config), beams=options.beams)
 
 
 def _mini_dtype(options: argparse.Namespace) -> Any:
@@ -279,7 +300,9 @@ def _inspect(preset: str, dtype: Any, options: argparse.Namespace) -> "Inspectio
     parts = _parts(options)
     if preset == "mini":
         config = EngineConfig(parts=parts)
-        return inspect_mini(config, precision=dtype, device=options.device)
+        return inspect_mini(
+            config, precision=dtype, beams=options.beams, device=options.device
+        )
     return inspect(
         parts, preset, precision=dtype, beams=options.beams, device=options.device
     )

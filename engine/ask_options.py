@@ -1,6 +1,7 @@
 """The command line of `salmonn-ask`, understood; imports no torch."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -74,13 +75,17 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         default="cpu",
         help="as torch names it; auto is CUDA where there is one (default: cpu)",
     )
-    how.add_argument("--beams", type=_count, default=4, help="default: %(default)s")
+    how.add_argument(
+        "--beams",
+        type=_count,
+        help="of the search for an answer (default: 4, as the original; of mini, 1)",
+    )
     how.add_argument(
         "--max-tokens", type=_count, default=200, help="default: %(default)s"
     )
     how.add_argument(
         "--alpha",
-        type=float,
+        type=_strength,
         metavar="A",
         help="strength of the LoRA (default: that of its training, officially 32)",
     )
@@ -107,6 +112,13 @@ def _prompt(**fields: str) -> Prompt:
         return Prompt(**fields)  # type: ignore[arg-type]
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _strength(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}; it must not be below 0")
+    return number
 
 
 def _count(text: str) -> int:

@@ -83,12 +83,16 @@ class EngineAnswerer:
     """Asks the live engine about whole clips.
 
     Whisper's decoder hears the tasks that it knows; what else is asked, the language
-    model answers if it was loaded.  It hears as it does live, and chooses the likeliest
-    token at each step.
+    model answers if it was loaded.  It hears as it does live.
+
+    Args:
+        engine: Searches with beams of its own for what Whisper hears.
+        beams: Of the language model's search; with 1, the likeliest token is chosen at
+            each step, as live.
     """
 
-    def __init__(self, engine: LocalEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: LocalEngine, *, beams: int = 1) -> None:
+        self._engine, self._beams = engine, beams
         self.max_samples = engine.info.max_samples
 
     def check(self, prompts: Sequence[Prompt]) -> None:
@@ -126,6 +130,8 @@ class EngineAnswerer:
         utterance.push(samples)
         reply = utterance.ask(prompt)
         utterance.close()
+        if self._beams > 1:
+            self._engine.search(reply, self._beams)
         while (finish := reply.finish) is None:
             self._engine.generate([reply])
         said = Reply(

@@ -3,6 +3,7 @@
 No torch here: `--help` and a check of the configuration must be instant.
 """
 
+import math
 import re
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -21,6 +22,7 @@ from typing import (
 T = TypeVar("T")
 
 MAX_BLOCK_WINDOWS = 8
+MAX_BEAMS = 8
 MAX_THREADS = 256  # no operation gains from more; the system may refuse them
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")  # matched whole
 MAX_QUOTED = 80  # characters of foreign input that an error repeats
@@ -97,6 +99,10 @@ class EngineConfig:
     bfloat16; `int8` is for linear layers and head; some tokens become others
     (docs/adr/0022).  On a GPU, `auto` is as for Whisper; `8bit` and `4bit` need the
     extra `bits` (docs/adr/0029)."""
+    lora_alpha: float | None = None
+    """Strength of the adapter in the language model, in place of that of its training
+    (officially 32).  Less wakes abilities that were not trained, and costs trained
+    ones; 0 is the model without it."""
     threads: int = 0
     """Threads of a tensor operation; 0 leaves one core to the network and the VAD.
 
@@ -119,8 +125,12 @@ class EngineConfig:
             raise ValueError(
                 f"threads is {self.threads}; it must be 0 to {MAX_THREADS}"
             )
-        if not 1 <= self.beams <= 8:
-            raise ValueError(f"beams is {self.beams}; it must be 1 to 8")
+        if self.lora_alpha is not None and not 0 <= self.lora_alpha < math.inf:
+            raise ValueError(
+                f"lora_alpha is {self.lora_alpha}; it must not be below 0"
+            )
+        if not 1 <= self.beams <= MAX_BEAMS:
+            raise ValueError(f"beams is {self.beams}; it must be 1 to {MAX_BEAMS}")
 
 
 def read_toml(cls: type[T], path: Path) -> T:

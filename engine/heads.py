@@ -59,7 +59,7 @@ def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
     speech_shapes(resolve("whisper", config), trained)
     beats = _beats(config, trained)
     llm = load_language_model(folder, config, device)
-    add_lora(llm, trained, alpha=None)
+    add_lora(llm, trained, alpha=config.lora_alpha)
     bridge = load_bridge(trained).eval().requires_grad_(False).to(device)
     head = Head(bridge, beats.to(device) if beats else None, llm, skills)
     shrink(llm, skills, config)

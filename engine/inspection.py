@@ -106,13 +106,18 @@ def inspect(
 
 
 def inspect_mini(
-    config: EngineConfig, *, precision: Precision = "float32", device: str = "cpu"
+    config: EngineConfig,
+    *,
+    precision: Precision = "float32",
+    beams: int = 1,
+    device: str = "cpu",
 ) -> Inspection:
     """Look at what captions need, and at what answers prompts, unless it is not to.
 
     Args:
         config: Of the preset `mini`.
         precision: In which Whisper and the language model would be loaded.
+        beams: Of the search for an answer; 1 live.
         device: Where it is to run, as torch names it.
     """
     look, ckpt = _Look("mini"), checkpoint_of(config)
@@ -120,7 +125,7 @@ def inspect_mini(
     whole = look.resolved("whisper", config, lambda path: _whisper(path, ckpt, trained))
     memory = [whisper_memory(whole, precision)] if whole else []
     if trained:
-        memory += _head_memory(look, trained, config, precision, device)
+        memory += _head_memory(look, trained, config, precision, beams, device)
     return Inspection(
         preset="mini", findings=tuple(look.findings), memory=tuple(memory)
     )
@@ -131,12 +136,10 @@ def _head_memory(
     trained: Checkpoint,
     config: EngineConfig,
     precision: Precision,
+    beams: int,
     device: str,
 ) -> list[PartMemory]:
-    """Return what a head needs beside Whisper; nothing if a part of it is missing.
-
-    Live, an answer is not searched with beams, and has one cache.
-    """
+    """Return what a head needs beside Whisper; nothing if a part of it is missing."""
     has_audio = trained.sizes.bridge.audio_width > 0
     beats = None
     if has_audio:
@@ -161,7 +164,7 @@ def _head_memory(
         llm=shapes,
         cache=_cache_shape(settings),
         precision=precision,
-        beams=1,
+        beams=beams,
         device=device,
     )
     if words is not None:

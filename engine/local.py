@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.answering import advance
+from engine.answering import advance, search_for
 from engine.api import (
     EngineInfo,
     Hypothesis,
@@ -194,6 +194,15 @@ class LocalEngine:
         answers = [reply.answer for reply in ours if reply.answer]
         if self._head and answers:
             advance(self._head.llm, answers)
+
+    def search(self, reply: Reply, beams: int) -> None:
+        """Choose all tokens of a reply that has not begun, by a search with beams.
+
+        For recordings: no other reply goes on meanwhile.
+        """
+        assert isinstance(reply, LiveReply), "a reply of another engine"
+        if self._head and reply.answer:
+            search_for(self._head.llm, reply.answer, beams)
 
     def read(self, text: str, prompt: Prompt) -> LiveReply:
         """Begin a reply about a text that stands in place of audio.

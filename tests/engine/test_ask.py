@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import torch
 from transformers import AutoTokenizer, LlamaForCausalLM, logging
 
 from engine import ask
-from engine.checkpoint import read, write
+from engine.checkpoint import SUFFIX, read, write
 from engine.prompt import halves
+from engine.skills import Skills
 from engine.tasks import TEST_PROMPTS
 from tests.checkout import ROOT
 from tests.engine.plain_salmonn import plain_embeddings
@@ -187,6 +189,41 @@ def test_a_weaker_lora_answers_otherwise(files, sounds, capsys):
     assert weaker != usual
 
 
+@pytest.fixture(scope="module")
+def mini(files):
+    """Return flags of a mini of the same parts, which say what they were taught."""
+    ours = files.ckpt.with_suffix(SUFFIX)
+    skills = Skills(tasks=("describe",), questions=True)
+    write(replace(read(files.ckpt), skills=skills), ours)
+    named = ["--preset", "mini", *files.flags, "--ckpt", ours, "--max-tokens", TOKENS]
+    return [*named, "--dtype", "float32"]
+
+
+def test_the_mini_heeds_the_strength_of_its_adapter_and_beams(mini, sounds, capsys):
+    asked = [sounds[0], *mini, "--prompt", QUESTION]
+
+    def said(*more):
+        code, out, err = run(capsys, *asked, *more)
+        assert code == 0, err
+        return out
+
+    usual = said()
+    assert said("--alpha", 32, "--beams", 1) == usual
+    assert said("--alpha", 0) != usual
+    assert said("--beams", 4) != usual
+
+
+def test_the_dry_run_of_a_mini_counts_a_cache_for_each_beam(mini, capsys):
+    def size(*more):
+        code, out, err = run(capsys, "--dry-run", *mini, "--json", "-", *more)
+        assert code == 0, err
+        rows = json.loads(out)["memory"]["parts"]
+        (found,) = (r for r in rows if r["part"].startswith("KV cache"))
+        return found["size_bytes"]
+
+    assert size("--beams", 3) == 3 * size()
+
+
 def test_a_long_file_is_answered_in_parts(files, tmp_path, capsys):
     path = tmp_path / "long.wav"
     samples = np.random.default_rng(0).normal(0, 0.1, 33 * 16_000)
@@ -238,6 +275,14 @@ def test_a_file_that_is_no_audio_does_not_stop_the_others(
         (
             ["a.wav", "--task", "transcribe", "--preset", "mini", "--dtype", "4bit"],
             "no data type of mini '4bit'",
+        ),
+        (
+            ["a.wav", "--task", "transcribe", "--preset", "mini", "--beams", "9"],
+            "no beams of mini '9'; there are 1 to 8",
+        ),
+        (
+            ["a.wav", "--task", "describe", "--alpha", "-1"],
+            "-1; it must not be below 0",
         ),
     ],
 )

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from engine.api import Finish, Prompt
+from engine.api import Finish, Prompt, UtteranceOptions
 from engine.asking import EngineAnswerer, Reply, ask
+from engine.beams import beam_search
 from engine.config import EngineConfig
 from engine.errors import UnsupportedError, UntrainedError
 from engine.geometry import SAMPLE_RATE
 from engine.local import LocalEngine
 from engine.recording import MAX_SAMPLES
-from engine.tasks import TEST_PROMPTS
+from engine.tasks import TEST_PROMPTS, find_written
 from tests.engine.tiny_beats import LOOKS_BACK
-from tests.engine.tiny_head import tiny_head
+from tests.engine.tiny_head import attentive_head, tiny_head
 
 
 class Echo:
@@ -96,3 +97,30 @@ def test_a_language_model_behind_whisper_answers_the_rest(tiny_whisper, noise):
     assert all(reply.num_tokens in range(4) for reply in (described, answered))
     with pytest.raises(UntrainedError, match="custom was not trained for task 'trans"):
         answerer.check([Prompt(task="translate:de")])
+
+
+def test_what_is_answered_live_can_be_searched_with_beams(tiny_whisper, noise):
+    head = attentive_head("llama", beats=LOOKS_BACK)
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny", head=head)
+    prompts = [Prompt(task="describe", max_tokens=9)]
+    (greedy,) = EngineAnswerer(engine).answer(noise.numpy(), prompts)
+    (one,) = EngineAnswerer(engine, beams=1).answer(noise.numpy(), prompts)
+    (four,) = EngineAnswerer(engine, beams=4).answer(noise.numpy(), prompts)
+    assert one == greedy
+    assert four.text != greedy.text
+    utterance = engine.open(UtteranceOptions(tasks=()))
+    utterance.push(noise.numpy())
+    answer = utterance.ask(prompts[0]).answer
+    expected = beam_search(
+        head.llm, answer.piece(head.llm), answer.cache, beams=4, max_tokens=9
+    )
+    assert four.text == head.llm.text(expected)
+
+
+def test_a_searched_translation_reads_the_transcript(tiny_whisper, noise, believed):
+    head = tiny_head("llama", beats=LOOKS_BACK)
+    engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny", head=head)
+    prompts = [Prompt(task="translate:zh", max_tokens=3)]
+    (reply,) = EngineAnswerer(engine, beams=2).answer(noise.numpy(), prompts)
+    assert reply.question == find_written("translate:zh")
+    assert reply.num_tokens in range(4)

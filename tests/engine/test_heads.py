@@ -14,6 +14,7 @@ from engine.config import EngineConfig
 from engine.errors import UnloadedError, UntrainedError, WeightsError
 from engine.heads import load_head, skills_of
 from engine.listening import Ear
+from engine.llm import load_llm
 from engine.local import LocalEngine
 from engine.salmonn_files import speech_shapes
 from engine.skills import ANYTHING, RELEASED, Skills
@@ -177,6 +178,24 @@ def test_what_was_loaded_answers(ours):
     while reply.finish is None:
         advance(head.llm, [reply.answer])
     assert 0 < reply.num_tokens <= 3
+
+
+def test_the_strength_of_the_adapter_is_a_setting(ours):
+    config = ours(SKILLS)
+    piece = torch.randn(9, 16)
+
+    def heard(alpha):
+        head = load_head(replace(config, lora_alpha=alpha))
+        assert head is not None
+        (hidden,) = head.llm.extend([piece], [Cache()])
+        return hidden
+
+    usual = heard(None)
+    assert torch.equal(heard(32.0), usual)  # of its training
+    assert not torch.allclose(heard(16.0), usual, atol=1e-3)
+    bare = load_llm(config.parts.llm, "float32")
+    (without,) = bare.extend([piece], [Cache()])
+    assert torch.allclose(heard(0.0), without, atol=1e-6)
 
 
 def test_words_of_other_languages_are_left_out_and_nothing_else_is_lost(ours):

@@ -57,6 +57,10 @@ def test_every_table_is_read(tmp_path):
         ("[limits]\nmax_session = 1", "unknown key limits.max_session"),
         ("[limits]\nmax_sessions = 0", "limits.max_sessions is 0; it must be above 0"),
         ("[limits]\nresume_s = 'x'", "limits.resume_s is 'x'; expected a number"),
+        (
+            "[engine]\nlora_alpha = -1",
+            "lora_alpha is -1.0; it must not be below 0",
+        ),
         ("[vad]\nmode = 4", "vad.mode is 4; it must be 0 to 3"),
         (
             "[vad]\ndetector = 'ear'",
