@@ -31,8 +31,9 @@ from engine.api import Prompt
 from engine.ask_options import PROGRAM, parse
 from engine.config import DEVICE, MAX_BEAMS, EngineConfig, PartsConfig
 from engine.errors import EngineError, RecordingError, UnsupportedError
+from engine.progress import report_on
 from engine.skills import ANYTHING, CAPTIONS, DECLARED, Basis, Skills, basis_of
-from engine.weights import checkpoint_of
+from engine.weights import checkpoint_of, llm_folder
 
 if TYPE_CHECKING:
     from engine.asking import Answerer
@@ -216,6 +217,8 @@ def _load(
     from engine.salmonn_files import SalmonnFiles
 
     files = SalmonnFiles.of(_parts(options), preset)
+    with report_on(notes) as report:
+        files = replace(files, llm=llm_folder(files.llm, report=report))
     notes.print(f"loading {preset}: {files.llm} in {dtype} on {device} …")
     model = salmonn.load(files, preset, dtype=dtype, device=device, alpha=options.alpha)
     return SalmonnAnswerer(model, beams=options.beams)

@@ -59,7 +59,12 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     where = parser.add_argument_group("parts of a SALMONN (docs/weights.md)")
     where.add_argument("--whisper", type=Path, metavar="DIR", help="Whisper's folder")
     where.add_argument("--beats", type=Path, metavar="FILE", help="BEATs' .pt")
-    where.add_argument("--llm", type=Path, metavar="DIR", help="the language model")
+    where.add_argument(
+        "--llm",
+        type=Path,
+        metavar="DIR|NAME",
+        help="the language model: a folder, or owner/name[@revision] on the hub",
+    )
     where.add_argument(
         "--ckpt", type=Path, metavar="FILE", help="what was trained: .pth, .safetensors"
     )

@@ -68,7 +68,8 @@ class PartsConfig:
     beats: Path | None = None
     """BEATs' file, fine-tuned."""
     llm: Path | None = None
-    """The language model's folder, as transformers writes it."""
+    """The language model's folder, as transformers writes it; or its name on the
+    Hugging Face hub, `owner/name` or `owner/name@revision`, fetched into the cache."""
     ckpt: Path | None = None
     """What was trained: an official `.pth`, or our `.safetensors`."""
 

@@ -54,10 +54,10 @@ def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
     is_ours = config.preset in PRESETS
     trained = read_checkpoint(path, "custom" if is_ours else config.preset)
     skills = skills_of(config.preset, trained, path)
-    folder = resolve("gemma" if is_ours and not config.parts.llm else "llm", config)
-    check_llm(folder, trained)
     speech_shapes(resolve("whisper", config), trained)
     beats = _beats(config, trained)
+    folder = resolve("gemma" if is_ours and not config.parts.llm else "llm", config)
+    check_llm(folder, trained)
     llm = load_language_model(folder, config, device)
     add_lora(llm, trained, alpha=config.lora_alpha)
     bridge = load_bridge(trained).eval().requires_grad_(False).to(device)

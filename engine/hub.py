@@ -33,6 +33,9 @@ class HubFile:
 class Client(Protocol):
     """What we ask of the hub."""
 
+    def commit(self, hub: Hub) -> str:
+        """Return the commit that a revision, perhaps a branch or a tag, names now."""
+
     def files(self, hub: Hub) -> list[HubFile]:
         """Return the files of the commit."""
 
@@ -42,6 +45,20 @@ class Client(Protocol):
 
 class HuggingFace:
     """The hub through `huggingface_hub`, with the user's configuration of it."""
+
+    def commit(self, hub: Hub) -> str:
+        """Return the commit that a revision, perhaps a branch or a tag, names now.
+
+        Raises:
+            WeightsError: If the hub cannot be reached, refuses or names none.
+        """
+        from huggingface_hub import HfApi
+
+        with _translated(hub):
+            found = HfApi().model_info(hub.repository, revision=hub.revision).sha
+        if not found:
+            raise WeightsError(f"the hub names no commit of {hub.repository}")
+        return found
 
     def files(self, hub: Hub) -> list[HubFile]:
         """Return the files of the commit.

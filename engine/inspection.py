@@ -85,7 +85,7 @@ def inspect(
     trained = look.at("ckpt", parts.ckpt, lambda path: _checkpoint(path, preset))
     beats = look.at("beats", parts.beats, lambda path: _beats(path, trained))
     speech = look.at("whisper", parts.whisper, lambda path: _speech(path, trained))
-    llm = look.at("llm", parts.llm, lambda path: _llm(path, trained))
+    llm = look.llm(parts, lambda path: _llm(path, trained))
     how: dict[str, Any] = {"precision": precision, "beams": beams, "device": device}
     memory: list[PartMemory] = []
     if trained and beats and speech and llm:
@@ -225,6 +225,12 @@ class _Look:
         )
         self.findings.append(finding)
         return found
+
+    def llm(self, parts: PartsConfig, read: Callable[[Path], tuple[T, str]]) -> T | None:
+        """Return what a language model is that may be a name on the hub."""
+        if parts.llm is None:
+            return self.at("llm", None, read)
+        return self.resolved("llm", EngineConfig(parts=parts), read)
 
     def resolved(
         self,

@@ -82,7 +82,7 @@ def prepare(
         return folder
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _alone(cache / f"{part.folder}.lock", report):
+        with alone(cache / f"{part.folder}.lock", report):
             # Another process may have made it while this one waited.
             if not _is_ready(folder, part, source):
                 _make(part, folder, source or "wheels", report, network or Network())
@@ -128,7 +128,7 @@ def _kind(source: Source) -> str:
 
 
 @contextlib.contextmanager
-def _alone(path: Path, report: Report) -> Iterator[None]:
+def alone(path: Path, report: Report) -> Iterator[None]:
     """Let one process in at a time; a process that dies leaves the door open."""
     # Here, not above: who only checks ready weights does without it.
     from filelock import FileLock, Timeout
@@ -149,12 +149,7 @@ def _make(
     part: Part, folder: Path, source: Source, report: Report, network: Network
 ) -> None:
     """Make a folder whole beside its place, then put it there."""
-    building = folder.with_name(f"{folder.name}.building")
-    old = folder.with_name(f"{folder.name}.old")
-    for left in (building, old):  # by a process that was killed
-        rmtree(left, ignore_errors=True)
-    building.mkdir()
-    try:
+    with replaced(folder) as building:
         if part.notice:
             report.say(part.notice)
             (building / NOTICE).write_text(part.notice + "\n", encoding="utf-8")
@@ -162,6 +157,18 @@ def _make(
         for path in building.iterdir():
             path.chmod(READABLE)
         manifest.write(building, _kind(source))
+
+
+@contextlib.contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside a place; it takes that place if all goes well inside."""
+    building = folder.with_name(f"{folder.name}.building")
+    old = folder.with_name(f"{folder.name}.old")
+    for left in (building, old):  # by a process that was killed
+        rmtree(left, ignore_errors=True)
+    building.mkdir()
+    try:
+        yield building
         if folder.exists():
             folder.rename(old)
         building.rename(folder)

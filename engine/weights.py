@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-from engine import manifest, store
+from engine import hub_models, manifest, store
 from engine.config import EngineConfig
 from engine.errors import WeightsError
 from engine.presets import ADAPTERS, PRESETS, Part
@@ -46,7 +46,8 @@ def resolve(
 
     Args:
         part: Name of a part of the preset, as `whisper`.
-        config: Names the preset, and a folder to use in place of the cache.
+        config: Names the preset, and a folder to use in place of the cache; its
+            language model may be a name on the hub.
         report: Who is told what takes time; by default the log.
         fetch: Whether a part that is not in the cache is fetched.
 
@@ -54,6 +55,8 @@ def resolve(
         WeightsError: If a file is missing or damaged, or cannot be fetched.  The
             message names the file, what was expected, and the command to repair it.
     """
+    if part == "llm" and config.parts.llm is not None:
+        return llm_folder(config.parts.llm, report=report, fetch=fetch)
     if (named := getattr(config.parts, part, None)) is not None:
         return named  # whoever loads it checks it: no hashes are known of it
     if part not in PRESETS.get(config.preset, {}):
@@ -77,6 +80,18 @@ def resolve(
     if not fetch:
         raise WeightsError(f"{folder} is missing; fetch it: {command(found)}")
     return _prepare(found, cache, report or Lines(logger.info), None)
+
+
+def llm_folder(
+    named: Path, *, report: Report | None = None, fetch: bool = True
+) -> Path:
+    """Return the folder of a language model that is one, or is a name on the hub.
+
+    Raises:
+        WeightsError: If it is neither there nor to be had.
+    """
+    report = report or Lines(logger.info)
+    return hub_models.folder_of(named, cache_folder(), report, fetch=fetch)
 
 
 def checkpoint_of(config: EngineConfig) -> Path | None:

@@ -33,7 +33,8 @@ class ModelConfig:
     beats: Path | None = None
     """The official file; None means that the model has no second encoder."""
     llm: Path | None = None
-    """Folder as transformers writes it; None means the preset's, in the cache."""
+    """Folder as transformers writes it, or a name on the hub (docs/weights.md); None
+    means the preset's, in the cache."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Of frozen weights and of products; what is trained stays in float32."""
 

@@ -35,7 +35,7 @@ from engine.training.hearing import (
 from engine.training.reading import Listener, Speller
 from engine.training.stage import Parts
 from engine.training.student import Student
-from engine.weights import cache_folder, resolve
+from engine.weights import cache_folder, llm_folder, resolve
 from engine.whisper import load_whisper
 from engine.whisper_encoder import BlockEncoder
 
@@ -50,7 +50,7 @@ def load_parts(config: StageConfig, device: torch.device) -> Parts:
         WeightsError: If a file is missing, damaged or does not fit the others.
     """
     model = config.model
-    folder = model.llm or _preset(config, "gemma")
+    folder = llm_folder(model.llm) if model.llm else _preset(config, "gemma")
     llm = load_llm(folder, model.precision, device=str(device))
     _check_generation(config, llm)
     whisper = model.whisper or _preset(config, "whisper")

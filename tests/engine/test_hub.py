@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -25,7 +26,10 @@ class HubOnLoopback(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.partition("?")[0]
-        if path == f"/api/models/someone/whisper/revision/{REVISION}":
+        if path == "/api/models/someone/whisper/revision/main":
+            about = {"_id": "1", "id": "someone/whisper", "sha": REVISION}
+            self._answer(json.dumps(about).encode())
+        elif path == f"/api/models/someone/whisper/revision/{REVISION}":
             large = {
                 "size": len(CONTENT[LARGE]),
                 "sha256": hashlib.sha256(CONTENT[LARGE]).hexdigest(),
@@ -89,6 +93,17 @@ def server(monkeypatch):
 
 def fetch(folder, names=(LARGE, SMALL)):
     hub.fetch(WHISPER, names, folder, Lines(lambda line: None))
+
+
+def test_a_branch_names_a_commit(server):
+    branch = replace(WHISPER, revision="main")
+    assert hub.HuggingFace().commit(branch) == REVISION
+
+
+def test_a_branch_that_is_not_there_is_one_sentence(server):
+    branch = replace(WHISPER, revision="maim")
+    with pytest.raises(WeightsError, match="the hub does not give someone/whisper: "):
+        hub.HuggingFace().commit(branch)
 
 
 def test_the_files_of_the_commit_arrive(server, tmp_path):
