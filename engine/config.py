@@ -87,6 +87,10 @@ class EngineConfig:
     captions_only: bool = False
     """Whether no prompts are answered, and neither `parts.ckpt` nor a language model is
     loaded: a third of the memory."""
+    transcriber: Literal["whisper", "salmonn"] = "whisper"
+    """What answers the task `transcribe`: Whisper's decoder, with partials while one
+    speaks, times of words and guards against made-up ones; or the language model, once
+    a segment has ended, where its weights were taught it (docs/adr/0021)."""
     device: str = "cpu"
     """Where it computes: `cpu`, `cuda` or `cuda:1`; `auto` takes CUDA where torch has
     it.  Nothing was ever run on a GPU here, so nobody gets one unasked."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from engine.api import Prompt
 from engine.beats import Beats
 from engine.checkpoint import Checkpoint
 from engine.config import EngineConfig
@@ -27,9 +28,10 @@ from engine.salmonn_files import (
     read_checkpoint,
     speech_shapes,
 )
-from engine.skills import ANYTHING, DECLARED, Skills
+from engine.skills import ANYTHING, DECLARED, Skills, basis_of
 from engine.vocabulary import prune, words_of
 from engine.weights import checkpoint_of, resolve
+from engine.whisper import TRANSCRIBE
 
 
 def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
@@ -43,17 +45,20 @@ def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
 
     Raises:
         PackageError: If so few bits need a package that is not installed.
+        UnansweredError: If the language model is to transcribe, and was not taught it.
         UnsupportedError: If the device does not compute in the data type.
         WeightsError: If a file is missing or damaged, does not fit the others, or does
             not say what it was trained for.
     """
     path = checkpoint_of(config)
     if path is None:
+        check_transcriber(config, None)
         return None
     check_dtype("llm_dtype", config.llm_dtype, device)
     is_ours = config.preset in PRESETS
     trained = read_checkpoint(path, "custom" if is_ours else config.preset)
     skills = skills_of(config.preset, trained, path)
+    check_transcriber(config, skills)
     speech_shapes(resolve("whisper", config), trained)
     beats = _beats(config, trained)
     folder = resolve("gemma" if is_ours and not config.parts.llm else "llm", config)
@@ -64,6 +69,16 @@ def load_head(config: EngineConfig, device: torch.device = CPU) -> Head | None:
     head = Head(bridge, beats.to(device) if beats else None, llm, skills)
     shrink(llm, skills, config)
     return head
+
+
+def check_transcriber(config: EngineConfig, skills: Skills | None) -> None:
+    """Do nothing if what is to transcribe can.
+
+    Raises:
+        UnansweredError: If that is a language model that was not taught it, or none.
+    """
+    if config.transcriber == "salmonn":
+        basis_of(config.preset, skills, Prompt(task=TRANSCRIBE))
 
 
 def leave_out(llm: LanguageModel, languages: Collection[str]) -> None:

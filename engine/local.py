@@ -50,7 +50,7 @@ from engine.speaker_turns import LocalSpeakers
 from engine.transcriber import Transcriber
 from engine.voices import VoiceEncoder, load_voices
 from engine.weights import is_there, resolve
-from engine.whisper import TASKS, Whisper, load_whisper
+from engine.whisper import TASKS, TRANSCRIBE, Whisper, load_whisper
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
@@ -92,8 +92,10 @@ class LocalEngine:
         )
         self._decoder = TokenDecoder(whisper.model)
         self._transcriber = Transcriber(whisper, self._decoder, beams=config.beams)
+        is_asked = config.transcriber == "salmonn"
         if head:
-            answers = f"questions answered by {head.description}"
+            both = "captions and questions" if is_asked else "questions"
+            answers = f"{both} answered by {head.description}"
         elif config.captions_only:
             answers = "captions only, as configured"
         else:
@@ -103,7 +105,7 @@ class LocalEngine:
         where = describe(whisper.device)
         self._info = EngineInfo(
             model=config.preset if head else whisper.name,
-            tasks=TASKS,
+            tasks=tuple(t for t in TASKS if not (is_asked and t == TRANSCRIBE)),
             prompted_tasks=head.skills.names if head else (),
             answers_questions=head is not None and head.skills.questions,
             sounds=classes_of(head.skills.sounds) if head and head.weigher else (),
@@ -122,7 +124,8 @@ class LocalEngine:
             DeviceError: If torch cannot compute where it says; nothing was loaded.
             NoRoomError: If the weights do not fit there.
             PackageError: If so few bits need a package that is not installed.
-            UnsupportedError: If that device does not compute in a data type.
+            UnsupportedError: If that device does not compute in a data type, or if the
+                language model is to transcribe, and was not taught it.
             WeightsError: If a weight is missing or damaged.
         """
         device = choose(config.device)
@@ -143,7 +146,7 @@ class LocalEngine:
     def warm_up(self) -> None:
         """Run noise through an utterance of each task."""
         noise = np.random.default_rng(0).normal(0, 0.1, samples_of(WARM_UP_S))
-        utterance = self.open(UtteranceOptions(tasks=TASKS))
+        utterance = self.open(UtteranceOptions(tasks=self._info.tasks))
         utterance.push(noise.astype(np.float32))
         utterance.partial()
         utterance.final()

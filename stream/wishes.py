@@ -8,7 +8,7 @@ No I/O.  A task is answered in one of three ways:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.api import EngineInfo, UtteranceOptions
@@ -82,20 +82,15 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
             f"start: speakers is {request.speakers}; "
             f"it must be 0 to {info.max_speakers}"
         )
-    heard = tuple(task for task in request.tasks if task in info.tasks)
-    # What the engine cannot be asked, it refuses when it is checked.
-    prompted = tuple(
-        task for task in request.tasks if task not in (*heard, AUDIO_QUESTION)
-    )
-    if may_ask and TRANSCRIBE not in heard:
-        heard += (TRANSCRIBE,)
-    options = UtteranceOptions(
-        tasks=heard,
-        prompted=prompted,
+    options = options_of(
+        tuple(task for task in request.tasks if task != AUDIO_QUESTION),
+        info,
         language=request.language,
         # A transcript is shared out among speakers by the times of its words.
         words=request.words or bool(request.speakers),
     )
+    if may_ask and TRANSCRIBE not in options.tasks:
+        options = replace(options, tasks=(*options.tasks, TRANSCRIBE))
     try:
         check(options)
     except EngineError as exc:
@@ -108,6 +103,26 @@ def read_wishes(request: Start, info: EngineInfo, check: Check) -> Wishes:
         opening_phrase=request.opening_phrase,
         spoken_seconds=request.spoken_seconds,
         speakers=request.speakers,
+    )
+
+
+def options_of(
+    tasks: tuple[str, ...],
+    info: EngineInfo,
+    *,
+    language: str | None,
+    words: bool = False,
+) -> UtteranceOptions:
+    """Return tasks as an engine is asked for them: those that it hears, and the rest.
+
+    What it cannot be asked, either, it refuses when it is checked.
+    """
+    heard = tuple(task for task in tasks if task in info.tasks)
+    return UtteranceOptions(
+        tasks=heard,
+        prompted=tuple(task for task in tasks if task not in heard),
+        language=language,
+        words=words,
     )
 
 

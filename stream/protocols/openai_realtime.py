@@ -19,7 +19,6 @@ from typing import Any
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from engine.api import UtteranceOptions
 from engine.errors import EngineError
 from stream.auth import ClientSecrets, authorize, bearer, check_origin, is_known
 from stream.errors import InternalError, StreamError, UnsupportedRequestError, quote
@@ -41,6 +40,7 @@ from stream.protocols.openai_errors import (
 )
 from stream.resume import ForgottenError
 from stream.websocket import EXPLAIN, MAX_MESSAGE_BYTES, READS_ON
+from stream.wishes import options_of
 
 PATH = "/v1/realtime"
 SUBPROTOCOL = "realtime"  # that browsers offer beside one that holds their key
@@ -182,8 +182,9 @@ class RealtimeConnection:
         session = openai_session.updated(self._session, update, model=self._model)
         start = openai_session.start_of(session)
         try:
+            info = self._hub.engine.info
             self._hub.engine.check(
-                UtteranceOptions(tasks=start.tasks, language=start.language)
+                options_of(start.tasks, info, language=start.language)
             )
         except EngineError as exc:
             param = "session.audio.input.transcription.language"

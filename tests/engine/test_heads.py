@@ -8,10 +8,15 @@ import torch
 
 from engine import checkpoint
 from engine.answering import advance
-from engine.api import Prompt
+from engine.api import Prompt, UtteranceOptions
 from engine.cache import Cache
 from engine.config import EngineConfig
-from engine.errors import UnloadedError, UntrainedError, WeightsError
+from engine.errors import (
+    UnloadedError,
+    UnsupportedError,
+    UntrainedError,
+    WeightsError,
+)
 from engine.heads import load_head, skills_of
 from engine.listening import Ear
 from engine.llm import load_llm
@@ -146,6 +151,32 @@ def test_the_engine_has_the_head_beside_captions(ours, engines):
     assert info.parameters == bare.info.parameters + head.num_parameters
     with pytest.raises(UntrainedError, match="custom was not trained for questions"):
         engine.check_prompt(Prompt(text="Who?"))
+
+
+def test_the_user_can_have_the_language_model_transcribe(ours, engines):
+    config = ours(replace(SKILLS, tasks=("transcribe", *SKILLS.tasks)))
+    usual, asked = engines(config), engines(replace(config, transcriber="salmonn"))
+    heard = UtteranceOptions(tasks=("transcribe",))
+    prompted = UtteranceOptions(tasks=(), prompted=("transcribe",))
+    assert usual.info.tasks == ("transcribe", "translate:en")
+    assert asked.info.tasks == ("translate:en",)
+    assert "transcribe" in asked.info.prompted_tasks
+    assert "captions and questions answered by llama" in asked.info.description
+    usual.check(heard)
+    asked.check(prompted)
+    with pytest.raises(UnsupportedError, match="no task 'transcribe'; there are tra"):
+        asked.check(heard)
+
+
+def test_a_language_model_that_was_not_taught_to_transcribe_is_not_asked_to(
+    ours, engines
+):
+    config = replace(ours(SKILLS), transcriber="salmonn")
+    with pytest.raises(UntrainedError, match="not trained for task 'transcribe'; mini"):
+        engines(config)
+    nobody = replace(config, parts=replace(config.parts, ckpt=None))
+    with pytest.raises(UnloadedError, match="that answer task 'transcribe'"):
+        engines(nobody)
 
 
 def test_an_engine_tells_the_sounds_that_its_checkpoint_says_it_was_taught(

@@ -252,6 +252,23 @@ def test_what_is_to_be_asked_about_is_heard_at_once(tiny_whisper, noise):
         assert heard is is_heard, prompted
 
 
+def test_a_language_model_that_transcribes_hears_along_and_warms_up(
+    tiny_whisper, noise
+):
+    head = tiny_head("llama", beats=LOOKS_BACK)
+    config = EngineConfig(transcriber="salmonn")
+    engine = LocalEngine(tiny_whisper, config, why="tiny", head=head)
+    engine.warm_up()
+    utterance = engine.open(UtteranceOptions(tasks=(), prompted=("transcribe",)))
+    utterance.push(noise.numpy())
+    assert utterance.final() == []
+    assert len(utterance._ear._cache) > 0
+    reply = utterance.ask(Prompt(task="transcribe", max_tokens=3))
+    assert (reply.source, reply.mode) == (Source.AUDIO, Mode.STREAMING)
+    finish(engine, reply)
+    assert reply.num_tokens in range(4)
+
+
 def test_an_engine_without_weights_for_it_answers_no_prompt(tiny_whisper, noise):
     engine = LocalEngine(tiny_whisper, EngineConfig(), why="tiny")
     assert engine.info.prompted_tasks == ()

@@ -3,6 +3,8 @@
 The scripted engine answers with the words of the prompt and those that it heard.
 """
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from stream.events import (
     Final,
     Partial,
     Resume,
+    Speakers,
     SpeechEnded,
     Start,
 )
@@ -78,6 +81,35 @@ def test_a_task_that_is_prompted_is_answered_for_each_segment():
     assert isinstance(events[-1], Ended)
     final = of(Final, events)[-1]
     assert (final.source, final.mode, final.language) == ("audio", "streaming", "en")
+
+
+def engine_whose_language_model_transcribes():
+    engine = ScriptedEngine()
+    engine.info = replace(
+        engine.info, tasks=("translate:en",), prompted_tasks=("transcribe",)
+    )
+    return engine
+
+
+def test_where_the_language_model_transcribes_captions_are_its_replies():
+    engine = engine_whose_language_model_transcribes()
+    request = Start(tasks=("transcribe", "translate:en"), words=True, speakers=2)
+    session, desk = at_work(request, engine=engine)
+    session.push(TALK)
+    session.end()
+    desk.run()
+    events = session.events()
+    assert texts(events)[1, "transcribe"] == "transcribe 1 2"
+    final = next(e for e in of(Final, events) if e.task == "transcribe")
+    assert (final.source, final.words) == ("audio", ())
+    spoken = [turn.text for told in of(Speakers, events) for turn in told.turns]
+    assert "transcribe 1 2" in spoken
+
+
+def test_where_the_language_model_transcribes_no_question_is_spoken():
+    engine = engine_whose_language_model_transcribes()
+    with pytest.raises(UnsupportedRequestError, match="answers no spoken questions"):
+        at_work(Start(opening_phrase="hey"), engine=engine)
 
 
 def test_its_text_comes_token_by_token_after_the_end_of_the_segment_all_stable():

@@ -60,6 +60,20 @@ async def test_the_sdk_hears_what_is_said_while_it_is_said(tmp_path):
         assert kinds.count("added") == kinds.count("done") == 2
 
 
+async def test_what_a_language_model_transcribes_is_transcribed():
+    engine = ScriptedEngine()
+    engine.info = replace(engine.info, tasks=(), prompted_tasks=("transcribe",))
+    async with (
+        running(engine=engine) as server,
+        sdk(f"127.0.0.1:{server.port}") as connection,
+    ):
+        await connection.session.update(session=session_of(RATE_16K))
+        for piece in pieces(TALK, 1_600):
+            await connection.input_audio_buffer.append(audio=encoded(piece))
+        events = await until(connection, COMPLETED)
+        assert events[-1].transcript == "transcribe 1 2"
+
+
 async def test_text_that_is_stable_comes_before_the_turn_ends():
     async with running() as server, sdk(f"127.0.0.1:{server.port}") as connection:
         await connection.session.update(session=session_of(RATE_16K))
