@@ -47,6 +47,7 @@ from engine.whisper import TRANSCRIBE
 from engine.whisper_decoder import TokenDecoder
 from engine.whisper_encoder import BlockEncoder
 
+# Of silence behind the audio there is so much, or what Whisper's positions leave.
 CLOSING_SILENCE_S = 1.0  # behind frames that were streamed
 EXACT_SILENCE_S = 3.0  # with less, words are made up and lost (docs/adr/0006)
 PARTIAL_SILENCE_S = 0.34
@@ -55,7 +56,7 @@ DEFAULT_LANGUAGE = "en"
 MIN_STABLE_LOGPROB = math.log(0.8)  # a token less likely is not stable
 AGREEMENT_SAMPLES = samples_of(1.02)  # of audio, over which hypotheses agree
 MAX_NEW_TOKENS = 12  # of a partial, behind the last one's; a lost model stops there
-MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES - samples_of(CLOSING_SILENCE_S)
+MAX_SAMPLES = MAX_FRAMES * FRAME_SAMPLES  # the 30 s of Whisper's positions
 
 
 @dataclass(slots=True)
@@ -81,9 +82,8 @@ class WhisperUtterance:
         encoding: EncodingConfig,
         head: Head | None = None,
         exact_silence_s: float = EXACT_SILENCE_S,
-        max_samples: int = MAX_SAMPLES,
     ) -> None:
-        self._exact_silence_s, self._max_samples = exact_silence_s, max_samples
+        self._exact_silence_s = exact_silence_s
         self._decoder = decoder
         self._transcriber = transcriber
         self._options = options
@@ -120,8 +120,8 @@ class WhisperUtterance:
     def push(self, samples: Samples) -> None:
         """Add audio; see `engine.api.Utterance`."""
         total = self._num_samples + len(samples)
-        if total > self._max_samples:
-            raise TooLongError(total, self._max_samples)
+        if total > MAX_SAMPLES:
+            raise TooLongError(total, MAX_SAMPLES)
         self._num_samples = total
         self._final = self._rest = None
         new = torch.from_numpy(samples)
@@ -150,7 +150,7 @@ class WhisperUtterance:
         if not self._threads:
             return []
         self._settle()
-        rest = self._encoding.rest(PARTIAL_SILENCE_S)
+        rest = self._encoding.rest(self._silence_s(PARTIAL_SILENCE_S))
         cross = self._cross.write(self._project(rest), settle=0)
         return [self._partial(task, cross) for task in self._options.tasks]
 
@@ -211,8 +211,7 @@ class WhisperUtterance:
 
     def _exact_cross(self) -> torch.Tensor:
         """Return keys and values of the whole segment, encoded in one pass."""
-        room_s = (MAX_FRAMES * FRAME_SAMPLES - self._num_samples) / SAMPLE_RATE
-        frames = self._encoding.exact(min(self._exact_silence_s, room_s))
+        frames = self._encoding.exact(self._silence_s(self._exact_silence_s))
         return self._decoder.new_cross().write(self._project(frames), settle=0)
 
     def _closing_rest(self) -> torch.Tensor:
@@ -221,12 +220,17 @@ class WhisperUtterance:
         Those are all of them, in one pass, where nobody reads along.
         """
         if self._rest is None:
+            silence_s = self._silence_s(CLOSING_SILENCE_S)
             if self._is_read_along:
                 self._settle()
-                self._rest = self._encoding.rest(CLOSING_SILENCE_S)
+                self._rest = self._encoding.rest(silence_s)
             else:
-                self._rest = self._encoding.exact(CLOSING_SILENCE_S)
+                self._rest = self._encoding.exact(silence_s)
         return self._rest
+
+    def _silence_s(self, wanted_s: float) -> float:
+        """Return how much silence may stand behind the audio."""
+        return min(wanted_s, (MAX_SAMPLES - self._num_samples) / SAMPLE_RATE)
 
     def _close(self, task: str, cross: torch.Tensor, mode: Mode) -> Hypothesis:
         thread = self._threads[task]
@@ -297,7 +301,7 @@ class WhisperUtterance:
 
     def _thirty_seconds(self) -> torch.Tensor:
         """Return all frames of a pass over 30 s, as the official code makes it."""
-        return self._encoding.exact(30.0 - self._num_samples / SAMPLE_RATE)
+        return self._encoding.exact(self._silence_s(MAX_SAMPLES / SAMPLE_RATE))
 
     def _transcript(self) -> Transcript:
         """Return what was said, from the final if it has that."""

@@ -34,7 +34,6 @@ from engine.errors import UnsupportedError
 from engine.geometry import (
     ENCODER_RATE,
     ENCODER_STRIDE,
-    FRAME_SAMPLES,
     MAX_FRAMES,
     N_MELS,
     SAMPLE_RATE,
@@ -250,17 +249,15 @@ class LocalEngine:
         The clip is padded with silence to 30 s and encoded in one pass.  Of a longer
         one, the part that fits is heard.
         """
-        room = MAX_FRAMES * FRAME_SAMPLES
         utterance = WhisperUtterance(
             self._encoder,
             self._decoder,
             self._transcriber,
             options,
             encoding=replace(self._config.encoding, closing="exact"),
-            exact_silence_s=room / SAMPLE_RATE,
-            max_samples=room,
+            exact_silence_s=MAX_SAMPLES / SAMPLE_RATE,
         )
-        utterance.push(samples[:room])
+        utterance.push(samples[:MAX_SAMPLES])
         return utterance.final()
 
     def close(self) -> None:

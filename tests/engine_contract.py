@@ -150,6 +150,16 @@ class EngineContract:
         with pytest.raises(UnsupportedError, match=f"no language '{language}'"):
             engine.check(UtteranceOptions(language=language))
 
+    def test_an_utterance_may_be_as_long_as_it_is_said(self, engine, audio):
+        utterance = engine.open(UtteranceOptions())
+        for piece in pieces(np.resize(audio, engine.info.max_samples), 16_000):
+            utterance.push(piece)
+        (partial,) = utterance.partial()
+        (final,) = utterance.final()
+        utterance.close()
+        assert partial.text
+        assert final.text
+
     def test_an_utterance_that_grows_too_long_is_an_error(self, engine):
         utterance = engine.open(UtteranceOptions())
         with pytest.raises(TooLongError):
@@ -210,6 +220,10 @@ class PromptContract:
             for question in QUESTIONS
         }
         assert len(replies) == 4
+
+    def test_the_longest_audio_can_be_asked_about(self, engine, audio):
+        long = np.resize(audio, engine.info.max_samples)
+        assert reply_to(engine, long, QUESTIONS[0], 16_000)
 
     def test_a_reply_only_grows_and_says_why_it_ended(self, engine, audio):
         utterance = engine.open(UtteranceOptions())

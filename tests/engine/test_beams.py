@@ -113,9 +113,9 @@ def test_behind_a_cache_the_same_is_found_as_over_the_whole_prompt(family, beams
     llm = tiny_llm(family)
     llm.stop = frozenset(range(STOP, 96, 7))  # else hardly one ends by itself
     ended = set()
-    for seed in range(6):
+    for seed in range(3):
         piece = prompt(12, seed)
-        for length_penalty in (0.0, 1.0, 2.0):
+        for length_penalty in (0.0, 1.0):
             how = {"beams": beams, "max_tokens": 9, "length_penalty": length_penalty}
             found = behind_a_cache(llm, piece, **how)
             assert found == whole(llm, piece, **how)

@@ -238,6 +238,19 @@ def test_an_exact_reply_hears_thirty_seconds_in_one_pass(tiny_whisper, noise):
     assert len(reply.answer.cache) == len(head.opening) + 88
 
 
+@pytest.mark.parametrize("prompted", [(), ("describe",)])
+@pytest.mark.parametrize("short", [0, 159])
+def test_thirty_seconds_are_heard_whole(tiny_whisper, prompted, short):
+    head = tiny_head("llama", beats=LOOKS_AHEAD)
+    engine = engine_of(tiny_whisper, head)
+    assert engine.info.max_samples == 30 * 16_000
+    utterance = engine.open(UtteranceOptions(tasks=(), prompted=prompted))
+    utterance.push(torch.randn(30 * 16_000 - short).numpy() / 10)
+    reply = utterance.ask(Prompt(task="describe"))
+    # With the silence that there is room for, all that the original has.
+    assert len(reply.answer.cache) == len(head.opening) + 88
+
+
 def test_what_is_to_be_asked_about_is_heard_at_once(tiny_whisper, noise):
     head = tiny_head("llama", beats=LOOKS_BACK)
     engine = engine_of(tiny_whisper, head)

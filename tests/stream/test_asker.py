@@ -247,6 +247,16 @@ def test_only_so_many_seconds_are_heard_as_were_asked_for():
     assert (answer.start, answer.end) == (24_000, 48_000)
 
 
+def test_the_last_thirty_seconds_are_thirty():
+    session, desk = at_work(engine=ScriptedEngine(max_samples=16_000 * 30))
+    session.push(speak(*range(20, 52), samples=16_000))
+    session.ask(ask(seconds=30.0))
+    while not of(Answer, session._events):
+        assert desk.step()
+    answer = the(session.events(), Answer)
+    assert answer.end - answer.start == 30 * 16_000
+
+
 def test_no_more_is_heard_than_the_engine_can_hear_at_once():
     session, desk = at_work(engine=ScriptedEngine(max_samples=16_000 * 10))
     session.push(speak(*range(20, 32), samples=16_000)[: 12 * SECOND])
