@@ -307,12 +307,17 @@ def _inspect(preset: str, dtype: Any, options: argparse.Namespace) -> "Inspectio
             config, precision=dtype, beams=options.beams, device=options.device
         )
     return inspect(
-        parts, preset, precision=dtype, beams=options.beams, device=options.device
+        parts,
+        preset,
+        precision=dtype,
+        beams=options.beams,
+        device=options.device,
+        live=options.live,
     )
 
 
 def _settings(options: argparse.Namespace) -> dict[str, str]:
-    left_out = {"files", "asked", "json", "dry_run"}
+    left_out = {"files", "asked", "json", "dry_run", "live"}
     return {
         key: str(value)
         for key, value in vars(options).items()

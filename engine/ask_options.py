@@ -24,6 +24,8 @@ def parse(
     options = parser.parse_args(arguments)
     if not options.dry_run and not (options.files and options.asked):
         parser.error("expected a FILE, and a --prompt or a --task to ask about it")
+    if options.live and not options.dry_run:
+        parser.error("--live goes with --dry-run")
     return options
 
 
@@ -100,6 +102,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="mix all channels; a SALMONN hears the first, as the original does",
     )
     add("--dry-run", action="store_true", help="check the parts, compute memory; stop")
+    add(
+        "--live",
+        action="store_true",
+        help="with --dry-run: what salmonn-serve needs, Whisper's decoder with it",
+    )
     add("--json", metavar="FILE", help="write everything as JSON; - for stdout")
     return parser
 

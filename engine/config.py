@@ -131,9 +131,7 @@ class EngineConfig:
                 f"threads is {self.threads}; it must be 0 to {MAX_THREADS}"
             )
         if self.lora_alpha is not None and not 0 <= self.lora_alpha < math.inf:
-            raise ValueError(
-                f"lora_alpha is {self.lora_alpha}; it must not be below 0"
-            )
+            raise ValueError(f"lora_alpha is {self.lora_alpha}; it must not be below 0")
         if not 1 <= self.beams <= MAX_BEAMS:
             raise ValueError(f"beams is {self.beams}; it must be 1 to {MAX_BEAMS}")
 

@@ -25,6 +25,7 @@ from engine.memory import (
     Shapes,
     fewer_words_memory,
     memory_of,
+    needed,
     whisper_memory,
 )
 from engine.presets import LARGE_V2, RELEASED
@@ -71,6 +72,7 @@ def inspect(
     precision: Precision,
     beams: int = 4,
     device: str = "cpu",
+    live: bool = False,
 ) -> Inspection:
     """Look at all parts of a SALMONN.
 
@@ -80,26 +82,30 @@ def inspect(
         precision: In which its language model would be loaded.
         beams: Of the search for an answer.
         device: Where it is to run, as torch names it.
+        live: Whether it is to be served, and not asked about files.
     """
     look = _Look(preset)
     trained = look.at("ckpt", parts.ckpt, lambda path: _checkpoint(path, preset))
     beats = look.at("beats", parts.beats, lambda path: _beats(path, trained))
-    speech = look.at("whisper", parts.whisper, lambda path: _speech(path, trained))
+    speech = look.at(
+        "whisper", parts.whisper, lambda path: _speech(path, trained, whole=live)
+    )
     llm = look.llm(parts, lambda path: _llm(path, trained))
     how: dict[str, Any] = {"precision": precision, "beams": beams, "device": device}
     memory: list[PartMemory] = []
     if trained and beats and speech and llm:
-        memory = memory_of(
-            speech=speech,
+        memory = needed(
+            speech,
+            live=live,
             audio=beats.model.config,
             bridge=trained.sizes.bridge,
             lora=_shapes(trained),
             llm=llm[0],
-            cache=_cache_shape(llm[1]),
+            cache=CacheShape.of(llm[1]),
             **how,
         )
     elif preset in RELEASED:
-        memory = released_memory(preset, **how)
+        memory = released_memory(preset, live=live, **how)
     return Inspection(
         preset=preset, findings=tuple(look.findings), memory=tuple(memory)
     )
@@ -162,7 +168,7 @@ def _head_memory(
         bridge=trained.sizes.bridge,
         lora=_shapes(trained),
         llm=shapes,
-        cache=_cache_shape(settings),
+        cache=CacheShape.of(settings),
         precision=precision,
         beams=beams,
         device=device,
@@ -174,13 +180,21 @@ def _head_memory(
 
 
 def released_memory(
-    preset: str, *, precision: Precision, beams: int = 4, device: str = "cpu"
+    preset: str,
+    *,
+    precision: Precision,
+    beams: int = 4,
+    device: str = "cpu",
+    live: bool = False,
 ) -> list[PartMemory]:
-    """Return what a released SALMONN needs, from its shapes alone."""
+    """Return what a released SALMONN needs, from its shapes alone; see `inspect`."""
     llm = official.llm_skeleton(preset)
     known, rank = official.language_model(preset), official.LORA_RANK
-    return memory_of(
-        speech=_state_shapes(official.whisper_skeleton()),
+    whisper: Any = official.whisper_skeleton()
+    speech = whisper if live else whisper.model.encoder
+    return needed(
+        {name: tuple(p.shape) for name, p in speech.named_parameters()},
+        live=live,
         audio=BeatsConfig(),
         bridge=official.bridge_config(preset),
         lora={
@@ -190,7 +204,7 @@ def released_memory(
             for half in "AB"
         },
         llm=_state_shapes(llm),
-        cache=_cache_shape(llm.config.to_dict()),
+        cache=CacheShape.of(llm.config.to_dict()),
         precision=precision,
         beams=beams,
         device=device,
@@ -226,7 +240,9 @@ class _Look:
         self.findings.append(finding)
         return found
 
-    def llm(self, parts: PartsConfig, read: Callable[[Path], tuple[T, str]]) -> T | None:
+    def llm(
+        self, parts: PartsConfig, read: Callable[[Path], tuple[T, str]]
+    ) -> T | None:
         """Return what a language model is that may be a name on the hub."""
         if parts.llm is None:
             return self.at("llm", None, read)
@@ -300,11 +316,19 @@ def _beats(path: Path, trained: Checkpoint | None) -> tuple[BeatsCheckpoint, str
     return found, what
 
 
-def _speech(path: Path, trained: Checkpoint | None) -> tuple[Shapes, str]:
+def _speech(
+    path: Path, trained: Checkpoint | None, *, whole: bool
+) -> tuple[Shapes, str]:
     found = salmonn_files.speech_shapes(path, trained)
     config = salmonn_files.read_config(path)
     layers = config.get("encoder_layers")
-    return found, f"{config.get('d_model')} wide, {layers} layers in its encoder"
+    what = f"{config.get('d_model')} wide, {layers} layers in its encoder"
+    if whole:
+        found = Shards.of(path).shapes()
+        if not any(".decoder." in f".{name}" for name in found):
+            raise WeightsError(f"{path} has no tensors of a decoder, for captions")
+        what += f", {config.get('decoder_layers')} in its decoder"
+    return found, what
 
 
 def _llm(
@@ -362,12 +386,3 @@ def _shapes(trained: Checkpoint) -> Shapes:
 
 def _state_shapes(model: Any) -> Shapes:
     return {name: tuple(t.shape) for name, t in model.state_dict().items()}
-
-
-def _cache_shape(config: dict[str, Any]) -> CacheShape:
-    heads = config["num_attention_heads"]
-    return CacheShape(
-        layers=config["num_hidden_layers"],
-        heads=config.get("num_key_value_heads") or heads,
-        head_width=config.get("head_dim") or config["hidden_size"] // heads,
-    )

@@ -10,7 +10,7 @@ measurement, and whoever shows one says so.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from engine.beats import Beats, BeatsConfig
 from engine.geometry import MAX_FRAMES, window_count
@@ -77,6 +77,16 @@ class CacheShape:
     """That have keys and values of their own."""
     head_width: int
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "CacheShape":
+        """Return it from a model's settings, as transformers writes them."""
+        heads = config["num_attention_heads"]
+        return cls(
+            layers=config["num_hidden_layers"],
+            heads=config.get("num_key_value_heads") or heads,
+            head_width=config.get("head_dim") or config["hidden_size"] // heads,
+        )
+
     def size_bytes(self, positions: int, value_bytes: float) -> int:
         """Return the memory of so many positions."""
         values = 2 * self.layers * self.heads * self.head_width
@@ -138,6 +148,22 @@ def memory_of(
             size_bytes=cache.size_bytes(beams * positions, kept.other),
         ),
     ]
+
+
+def needed(speech: Shapes, *, live: bool, **how: Any) -> list[PartMemory]:
+    """Return what the parts of a SALMONN need, offline or live.
+
+    Live, Whisper is there whole, in 16 bits, and an answer has one cache.
+
+    Args:
+        speech: Tensors of Whisper; if not live, of its encoder alone.
+        live: Whether it is served, and not asked about files.
+        how: As `memory_of` takes it.
+    """
+    if not live:
+        return memory_of(speech=speech, **how)
+    others = memory_of(speech={}, **{**how, "beams": 1})
+    return [whisper_memory(speech, "float16"), *others]
 
 
 def whisper_memory(whole: Shapes, precision: Precision = "float32") -> PartMemory:

@@ -11,7 +11,12 @@ Source:
 from typing import Final
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, WhisperConfig
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+)
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from engine.checkpoint_sizes import VICUNAS, LanguageModel
@@ -51,14 +56,23 @@ def llm_skeleton(preset: str) -> LlamaForCausalLM:
         return LlamaForCausalLM(config)
 
 
-def whisper_skeleton() -> WhisperEncoder:
-    """Return the encoder of Whisper large-v2, without weights."""
+def whisper_skeleton() -> WhisperForConditionalGeneration:
+    """Return Whisper large-v2, its decoder with it, without weights."""
     config = WhisperConfig(
+        vocab_size=51_865,
         d_model=1280,
         encoder_layers=32,
         encoder_attention_heads=20,
         encoder_ffn_dim=5120,
+        decoder_layers=32,
+        decoder_attention_heads=20,
+        decoder_ffn_dim=5120,
         num_mel_bins=80,
     )
     with torch.device("meta"):
-        return WhisperEncoder(config)
+        return WhisperForConditionalGeneration(config)
+
+
+def speech_encoder_skeleton() -> WhisperEncoder:
+    """Return what is heard with offline: the encoder of `whisper_skeleton`."""
+    return whisper_skeleton().model.encoder

@@ -360,6 +360,16 @@ def test_a_dry_run_without_files_names_them_and_computes_all_the_same(capsys):
     assert "no ckpt is named; expected salmonn_v1.pth" in err
 
 
+def test_a_dry_run_says_what_a_server_would_need(capsys):
+    asked = ["--dry-run", "--live", "--preset", "salmonn-7b", "--dtype", "float16"]
+    code, out, _ = run(capsys, *asked, "--device", "cuda")
+    assert code == 1
+    assert "17.22" in out
+    code, _, err = run(capsys, "a.wav", "--task", "describe", "--live")
+    assert code == 2
+    assert "--live goes with --dry-run" in err
+
+
 def test_a_dry_run_for_a_gpu_computes_what_lies_there(capsys):
     asked = ["--dry-run", "--preset", "salmonn-13b", "--dtype", "8bit"]
     code, out, _ = run(capsys, *asked, "--device", "cuda")

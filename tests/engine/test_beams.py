@@ -75,7 +75,12 @@ def searched(request):
 
 
 # In logarithms, of the empty answer -0.916, of A (ln 0.6 + ln 0.5) -1.204.
-EMPTY_OR_A = {START: {STOP: 0.4, A: 0.6}, A: {STOP: 0.5, B: 0.5}, B: {B: 1.0}}
+EMPTY_OR_A = {
+    START: {STOP: 0.4, A: 0.6},
+    A: {STOP: 0.5, B: 0.5},
+    B: {A: 0.4, B: 0.3, C: 0.3},
+    C: {A: 0.4, B: 0.3, C: 0.3},
+}
 
 
 def test_a_score_is_a_mean_over_the_words_the_stop_counted(searched):

@@ -89,7 +89,9 @@ def test_in_a_batch_a_waveform_without_padding_is_as_alone(batch, tokens):
 def test_float32_would_not_do_and_is_no_further_off_than_the_original_is(
     features, monkeypatch
 ):
-    narrow = {name: getattr(kaldi, name)().float() for name in ("_povey_window", "_triangles")}
+    narrow = {
+        name: getattr(kaldi, name)().float() for name in ("_povey_window", "_triangles")
+    }
     for name, table in narrow.items():
         monkeypatch.setattr(kaldi, name, lambda table=table: table)
     monkeypatch.setattr(torch.Tensor, "double", torch.Tensor.float)

@@ -102,7 +102,9 @@ def test_a_folder_is_taken_as_it_is(tmp_path, monkeypatch):
     assert folder_of(NAMED, tmp_path, quiet(), client=NoHub()) == NAMED
 
 
-@pytest.mark.parametrize("named", ["/no/such/folder", "folder", "../a", "a/b/c", "a/@b"])
+@pytest.mark.parametrize(
+    "named", ["/no/such/folder", "folder", "../a", "a/b/c", "a/@b"]
+)
 def test_what_cannot_be_a_name_on_the_hub_is_a_folder_that_is_not_there(
     named, tmp_path
 ):

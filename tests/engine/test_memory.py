@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from engine import checkpoint
 from engine.config import EngineConfig
@@ -12,7 +13,7 @@ from engine.inspection import inspect, inspect_mini, released_memory
 from engine.memory import CacheShape, audio_positions, memory_of
 from engine.qformer import BridgeConfig
 from engine.skills import Skills
-from engine.whisper import load_encoder
+from engine.whisper import load_encoder, load_whisper
 from tests.checkout import ROOT
 from tests.engine.tiny_checkpoint import TINY_BEATS
 from tests.engine.tiny_salmonn import tiny_llama, write_salmonn
@@ -95,9 +96,12 @@ def test_what_few_bits_are_computed_to_need_is_what_lies_in_memory(tmp_path, bit
 
 
 @pytest.mark.parametrize("preset", ["salmonn-13b", "salmonn-7b"])
-def test_the_table_in_the_documents_is_what_a_dry_run_computes(preset):
+@pytest.mark.parametrize(
+    ("live", "title"), [(False, "computed"), (True, "computed, live")]
+)
+def test_the_tables_in_the_documents_are_what_a_dry_run_computes(preset, live, title):
     text = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
-    lines = text.partition("| computed |")[2].partition("\n\n")[0].splitlines()
+    lines = text.partition(f"| {title} |")[2].partition("\n\n")[0].splitlines()
     heads = [cell.strip() for cell in lines[0].split("|")[:-1]]
     rows = {
         cells[1].strip().partition(",")[0]: cells[2:-1]
@@ -110,14 +114,48 @@ def test_the_table_in_the_documents_is_what_a_dry_run_computes(preset):
         "8 bits, GPU": ("8bit", "cuda"),
         "4 bits": ("4bit", "cuda"),
     }
-    for title, (precision, device) in columns.items():
-        column = heads.index(f"{size} {title}")
-        memory = released_memory(preset, precision=precision, device=device)
+    for head, (precision, device) in columns.items():
+        column = heads.index(f"{size} {head}")
+        how = {"precision": precision, "device": device, "live": live}
+        memory = released_memory(preset, **how)
         computed = {name: row.size_bytes for name, row in by_part(memory).items()}
         computed["bridge and LoRA"] = computed.pop("bridge") + computed.pop("LoRA")
         computed["sum"] = sum(computed.values())
         told = {name: float(cells[column]) for name, cells in rows.items()}
         assert told == {name: round(n / 1e9, 2) for name, n in computed.items()}
+
+
+def test_live_the_decoder_counts_and_an_answer_has_one_cache(tmp_path):
+    files = write_salmonn(tmp_path)
+    how = {"precision": "float32", "beams": 4}
+    rows = by_part(inspect(files.parts, "custom", live=True, **how).memory)
+    offline = by_part(inspect(files.parts, "custom", **how).memory)
+    config = EngineConfig(
+        preset="custom", parts=files.parts, dtype="float16", llm_dtype="float32"
+    )
+    whisper = load_whisper(files.whisper, "float16").model
+    assert rows.pop("Whisper").size_bytes == sum(p.nbytes for p in whisper.parameters())
+    cache, beams = rows.pop("KV cache"), offline.pop("KV cache")
+    assert (cache.part, 4 * cache.size_bytes) == (
+        "KV cache, 1 x 328 positions",
+        beams.size_bytes,
+    )
+    del offline["Whisper's encoder"]
+    assert rows == offline
+    head = load_head(config)
+    modules = (head.bridge, head.beats, head.llm.model)
+    held = sum(p.nbytes for module in modules for p in module.parameters())
+    assert sum(row.size_bytes for row in rows.values()) == held
+
+
+def test_a_whisper_without_a_decoder_is_not_served_live(tmp_path):
+    files = write_salmonn(tmp_path)
+    state = load_file(files.whisper / "model.safetensors")
+    encoder = {name: t for name, t in state.items() if ".encoder." in name}
+    save_file(encoder, files.whisper / "model.safetensors", {"format": "pt"})
+    assert inspect(files.parts, "custom", precision="float32").problems == []
+    (problem,) = inspect(files.parts, "custom", precision="float32", live=True).problems
+    assert "has no tensors of a decoder, for captions" in problem
 
 
 def test_what_was_trained_is_33_million_weights_in_float32():

@@ -37,7 +37,8 @@ def test_the_skeletons_have_the_sizes_of_the_originals(preset):
     llm = official.llm_skeleton(preset)
     assert numel(llm) == PARAMETERS[preset]
     assert {parameter.device.type for parameter in llm.parameters()} == {"meta"}
-    encoder = official.whisper_skeleton()
+    assert numel(official.whisper_skeleton()) == 1_543_304_960
+    encoder = official.speech_encoder_skeleton()
     assert numel(encoder) == 636_784_640
     assert encoder.config.d_model == official.bridge_config(preset).speech_width
 
