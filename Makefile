@@ -65,6 +65,6 @@ $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.server
-	@echo "== installing the tools of tests and measurements: about 320 MB"
-	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,bits,capacity,captions,data,speech,speakers,train,mcp,dev]'
+	@echo "== installing the tools of tests and measurements: about 420 MB"
+	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,bits,capacity,cluster,captions,data,speech,speakers,train,mcp,dev]'
 	@touch $@

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import EngineConfig
+from engine.errors import PackageError
 
 Samples = NDArray[np.float32]
 """Mono audio at 16 kHz, (n,), in [-1, 1)."""
@@ -117,16 +118,11 @@ class UtteranceOptions:
     """What is asked about an utterance."""
 
     tasks: tuple[str, ...] = ("transcribe",)
-    """One hypothesis each.  All share one encoding of the audio.
-
-    May be empty, for audio that is only to be asked about.
-    """
+    """One hypothesis each; all share one encoding of the audio.  None, for audio that
+    is only to be asked about."""
     prompted: tuple[str, ...] = ()
-    """Tasks of the language model that will be asked at the end.
-
-    They are not answered unless `ask` is called; named here, the audio's share of the
-    work is done while it arrives.
-    """
+    """Tasks of the language model that will be asked at the end, by `ask`; named here,
+    the audio's share of the work is done while it arrives."""
     questions: bool = False
     """Whether questions about the audio are likely; then, too, that work is done while
     it arrives."""
@@ -136,6 +132,8 @@ class UtteranceOptions:
     """What to believe until the model is sure: the language last heard."""
     words: bool = False
     """Whether finals say where each word was spoken."""
+    told: tuple[Hypothesis, ...] = ()
+    """Of an engine that is gone: what was stable in these begins what is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,15 +358,21 @@ def load(config: EngineConfig) -> Engine:
     """Return the engine that a configuration describes, its weights loaded.
 
     Raises:
-        DeviceError: If torch cannot compute on its device; nothing was loaded.
+        ClusterError: If it is on a Ray cluster that cannot be had.
+        DeviceError, UnsupportedError: If torch does not compute there, or not so.
         NoRoomError: If the weights do not fit there.
-        PackageError: If so few bits need a package that is not installed.
-        UnsupportedError: If that device does not compute in a data type.
+        PackageError: If Ray, or so few bits, need a package that is not installed.
         WeightsError: If a weight is missing or damaged.
     """
-    from engine.local import LocalEngine
+    if config.backend == "local":
+        from engine.local import LocalEngine
 
-    return LocalEngine.load(config)
+        return LocalEngine.load(config)
+    try:
+        from engine.ray import load_ray
+    except ModuleNotFoundError as exc:
+        raise PackageError('engine.backend = "ray"', "ray", "cluster") from exc
+    return load_ray(config)
 
 
 def silero_weights(config: EngineConfig) -> Path:

@@ -75,6 +75,56 @@ class PartsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RayConfig:
+    """Replicas on a Ray cluster, where `engine.backend` is `ray` (docs/adr/0042)."""
+
+    address: str = "auto"
+    """Of the cluster, `HOST:6379`; `auto` takes the one that RAY_ADDRESS names, or that
+    runs on this machine; `local` starts one that ends with the server."""
+    min_replicas: int = 1
+    """Replicas that are always there.  These and all below hold for whoever deploys: a
+    server that finds the application `salmonn` in the cluster takes it as it is."""
+    max_replicas: int = 1
+    """As many are started under load, and ended when it is over."""
+    max_utterances: int = 8
+    """Utterances that a replica holds; the next one is sent to another, or waits.  A
+    session has one while somebody speaks, one more where questions may be asked, and
+    one where speakers are told."""
+    target_utterances: float = 4.0
+    """How many it should hold on average: beyond, a replica is added."""
+    cpus: float = 1.0
+    """Processors of a replica; so many threads compute where `engine.threads` is 0."""
+    gpus: float = 0.0
+    """GPUs of a replica; 0.25 lets four share one."""
+    full_after_s: float = 5.0
+    """How long an utterance may wait for a place before it is refused."""
+    drain_s: float = 60.0
+    """How long a replica that is to end may finish its utterances; what goes on longer
+    is heard again by another."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_replicas <= self.max_replicas:
+            raise ValueError(
+                f"ray.min_replicas is {self.min_replicas} and ray.max_replicas "
+                f"{self.max_replicas}; they must be 1 or more, in this order"
+            )
+        if not 0 < self.target_utterances <= self.max_utterances:
+            raise ValueError(
+                f"ray.target_utterances is {self.target_utterances:g}; it must be "
+                f"above 0 and at most ray.max_utterances, {self.max_utterances}"
+            )
+        for name in ("cpus", "gpus", "drain_s"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"ray.{name} is {getattr(self, name):g}; it must not be below 0"
+                )
+        if not 0 < self.full_after_s < math.inf:
+            raise ValueError(
+                f"ray.full_after_s is {self.full_after_s:g}; it must be above 0"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """Which model, where it runs, how it hears."""
 
@@ -119,6 +169,10 @@ class EngineConfig:
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
     beams: int = 1
     """Beams of the search for text; 1 is greedy, which is what partials can afford."""
+    backend: Literal["local", "ray"] = "local"
+    """Where the model runs: in this process, or in replicas on a Ray cluster, which
+    needs the extra `cluster`."""
+    ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
         if not DEVICE.fullmatch(self.device):

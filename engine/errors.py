@@ -9,6 +9,8 @@ EngineError
 │       └── UnloadedError      those for it are not there
 ├── PackageError       a package that only some need, and that is not installed
 ├── NoRoomError        weights that do not fit into a device's memory
+├── ClusterError       a Ray cluster that cannot be had
+├── FullError          an utterance that no replica of a cluster has a place for
 ├── TooLongError       an utterance longer than the model's positions
 ├── RecordingError     a sound file that cannot be heard
 └── WeightsError       a weight that is missing, damaged or does not fit
@@ -120,6 +122,26 @@ class NoRoomError(EngineError):
             f"the weights do not fit on {self.device} (salmonn-ask --dry-run says what "
             f"they need): {self.reason}"
         )
+
+
+class ClusterError(EngineError):
+    """Raised when a Ray cluster, or the engine on it, cannot be had."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        self.address, self.reason = address, reason
+
+    def __str__(self) -> str:
+        return f"no engine on the Ray cluster {self.address[:80]!r}: {self.reason}"
+
+
+class FullError(EngineError):
+    """Raised when no replica has a place for an utterance in time."""
+
+    def __init__(self, waited_s: float) -> None:
+        self.waited_s = waited_s
+
+    def __str__(self) -> str:
+        return f"no replica of the engine had a place within {self.waited_s:g} s"
 
 
 class TooLongError(EngineError):

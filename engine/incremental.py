@@ -94,6 +94,8 @@ class WhisperUtterance:
         self._num_samples = 0
         guess = options.likely_language or DEFAULT_LANGUAGE
         self._threads = {task: _Thread(language=guess) for task in options.tasks}
+        for told in options.told:
+            self._go_on(told)
         self._final: list[Hypothesis] | None = None
         self._rest: torch.Tensor | None = None  # frames of the end, until more comes
         self._head, self._ear = head, None
@@ -105,6 +107,13 @@ class WhisperUtterance:
             self._ear = Ear(head)
             if options.questions or self._is_prompted(head, options.prompted):
                 self._hear_at_once(self._ear)
+
+    def _go_on(self, told: Hypothesis) -> None:
+        """Begin with what was told of the same audio before."""
+        stable = self._transcriber.tokens(told.text[: told.stable])
+        if stable and told.task in self._threads:
+            agreement = LocalAgreement(AGREEMENT_SAMPLES, stable)
+            self._threads[told.task] = _Thread(told.language, agreement)
 
     @staticmethod
     def _is_prompted(head: Head, prompted: Sequence[str]) -> bool:

@@ -30,7 +30,6 @@ from engine.api import (
 from engine.config import EncodingConfig, EngineConfig
 from engine.device import ON_CPU, check_dtype, choose, describe, room_on, sixteen_bits
 from engine.encoding import StreamingEncoder
-from engine.errors import UnsupportedError
 from engine.geometry import (
     ENCODER_RATE,
     ENCODER_STRIDE,
@@ -43,7 +42,7 @@ from engine.geometry import (
 from engine.heads import load_head
 from engine.incremental import MAX_SAMPLES, WhisperUtterance
 from engine.listening import Head, LiveReply, Transcript
-from engine.skills import basis_of
+from engine.skills import Checks
 from engine.sounds import classes_of
 from engine.speaker_turns import LocalSpeakers
 from engine.transcriber import Transcriber
@@ -163,25 +162,19 @@ class LocalEngine:
             speakers.push(1, noise.astype(np.float32))
             speakers.close()
 
+    @property
+    def checks(self) -> Checks:
+        """What it refuses before it is asked."""
+        skills = self._head.skills if self._head else None
+        return Checks(self._info, self._config.preset, skills)
+
     def check(self, options: UtteranceOptions) -> None:
         """Refuse options that cannot be served; see `engine.api.Engine`."""
-        for task in options.tasks:
-            if task not in self._info.tasks:
-                raise UnsupportedError("task", task, self._info.tasks)
-        language = options.language
-        if language is not None and language not in self._info.languages:
-            raise UnsupportedError("language", language, self._info.languages)
-
-        for task in options.prompted:
-            self.check_prompt(Prompt(task=task, language=language))
+        self.checks.check(options)
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Refuse a prompt that is not answered; see `engine.api.Engine`."""
-        skills = self._head.skills if self._head else None
-        if prompt.task in self._info.tasks and not (skills and skills.basis(prompt)):
-            # It is heard, not asked: that nobody can do it would not be true.
-            raise UnsupportedError("prompt", prompt.task, self._info.prompted_tasks)
-        basis_of(self._config.preset, skills, prompt)
+        self.checks.check_prompt(prompt)
 
     def open_speakers(self, most: int) -> Speakers:
         """Begin to tell the voices of a session apart."""

@@ -16,8 +16,8 @@ from itertools import chain
 from typing import Any, Final
 
 from engine import tasks
-from engine.api import Prompt, Source
-from engine.errors import UnloadedError, UntrainedError
+from engine.api import EngineInfo, Prompt, Source, UtteranceOptions
+from engine.errors import UnloadedError, UnsupportedError, UntrainedError
 from engine.tasks import LANGUAGES, TEST_PROMPTS, TRAINED, UNTRAINED
 
 
@@ -248,6 +248,38 @@ def basis_of(preset: str, skills: Skills | None, prompt: Prompt) -> Basis:
     if skills is None:
         raise UnloadedError(preset, asked, able=able)
     raise UntrainedError(preset, asked, able=[n for n in able if n != preset])
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What an engine refuses before it is asked.
+
+    A value, so that it can be sent to whoever drives the engine from elsewhere.
+    """
+
+    info: EngineInfo
+    preset: str
+    skills: Skills | None
+    """Of the weights that answer prompts, if there are any."""
+
+    def check(self, options: UtteranceOptions) -> None:
+        """Refuse options that cannot be served; see `engine.api.Engine`."""
+        for task in options.tasks:
+            if task not in self.info.tasks:
+                raise UnsupportedError("task", task, self.info.tasks)
+        language = options.language
+        if language is not None and language not in self.info.languages:
+            raise UnsupportedError("language", language, self.info.languages)
+        for task in options.prompted:
+            self.check_prompt(Prompt(task=task, language=language))
+
+    def check_prompt(self, prompt: Prompt) -> None:
+        """Refuse a prompt that is not answered; see `engine.api.Engine`."""
+        skills = self.skills
+        if prompt.task in self.info.tasks and not (skills and skills.basis(prompt)):
+            # It is heard, not asked: that nobody can do it would not be true.
+            raise UnsupportedError("prompt", prompt.task, self.info.prompted_tasks)
+        basis_of(self.preset, skills, prompt)
 
 
 def question(prompt: Prompt, source: Source) -> str:

@@ -18,17 +18,17 @@ class LocalAgreement:
         different distances, so that we ask for an age.
     """
 
-    def __init__(self, min_age: int) -> None:
-        """Begin with nothing said.
+    def __init__(self, min_age: int, stable: Sequence[int] = ()) -> None:
+        """Begin with nothing said, or with what is stable already.
 
         Args:
             min_age: How much audio must have been heard since a hypothesis first
                 said what is now called stable, in samples.
+            stable: Tokens that were told before.
         """
         self._min_age = min_age
         self._recent: list[tuple[int, tuple[int, ...]]] = []
-        self.stable: tuple[int, ...] = ()
-        self.newest: tuple[int, ...] = ()
+        self.stable = self.newest = tuple(stable)
 
     def update(self, tokens: Sequence[int], *, heard: int, num_sure: int) -> None:
         """Take the newest hypothesis; extend the stable prefix by what it confirms.

@@ -180,6 +180,10 @@ class Transcriber:
         """Return what tokens say."""
         return self._vocabulary.text(list(tokens)).strip()
 
+    def tokens(self, text: str) -> list[int]:
+        """Return tokens that say a text; none for none."""
+        return self._vocabulary.tokens(text) if text else []
+
     def _decode(
         self, question: Question, language: str, *, barred: int | None = None
     ) -> Decoded:

@@ -71,6 +71,12 @@ class Vocabulary:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return text.rstrip("\N{REPLACEMENT CHARACTER}")
 
+    def tokens(self, text: str) -> list[int]:
+        """Return tokens that say a text, as far as words are concerned."""
+        # Behind a space, as nearly every word of a transcript is.
+        found: list[int] = self.tokenizer.encode(f" {text}", add_special_tokens=False)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Whisper:

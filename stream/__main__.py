@@ -153,6 +153,8 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
     engine = replace(config.engine, parts=replace(config.engine.parts, **parts))
     if arguments.preset is not None:
         engine = replace(engine, preset=arguments.preset)
+    if arguments.engine is not None:
+        engine = replace(engine, backend=arguments.engine)
     if arguments.device is not None:
         engine = replace(engine, device=arguments.device)
     if arguments.captions_only:
@@ -178,7 +180,7 @@ def _configure(arguments: argparse.Namespace) -> ServerConfig:
 
 
 def _parser() -> argparse.ArgumentParser:
-    presets = get_args(get_type_hints(EngineConfig)["preset"])
+    of_engine = get_type_hints(EngineConfig)
     kinds = get_type_hints(ServerConfig)
     parser = argparse.ArgumentParser(
         prog="salmonn-serve", description="Serve live captions over WebSocket."
@@ -189,7 +191,14 @@ def _parser() -> argparse.ArgumentParser:
         "--wyoming-port", type=int, metavar="PORT", help="for Home Assistant; or none"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML")
-    parser.add_argument("--preset", choices=presets, help="which model")
+    parser.add_argument(
+        "--preset", choices=get_args(of_engine["preset"]), help="which model"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=get_args(of_engine["backend"]),
+        help="engine.backend: in this process (default), or on a Ray cluster",
+    )
     parser.add_argument(
         "--device", help="engine.device: cpu, cuda, cuda:1, or auto (default: cpu)"
     )

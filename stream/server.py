@@ -192,6 +192,7 @@ class Server:
         return uvicorn.Config(
             build_app(self.hub),
             ws=WebSocketProtocol,
+            http="h11",  # not whichever parser some other package brought along
             ws_max_size=limits.max_message_bytes,
             ws_ping_interval=limits.ping_interval_s,
             ws_ping_timeout=limits.ping_timeout_s,

@@ -9,6 +9,7 @@ class TestLocalEngine(EngineContract):
     def other_audio(self): ... # others, with other words
 """
 
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -118,6 +119,24 @@ class EngineContract:
                 alone.partial()
             assert texts(alone.final()) == expected
             alone.close()
+
+    @pytest.mark.parametrize("heard", ["audio", "other_audio"])
+    def test_what_another_engine_told_as_stable_begins_what_is_said(
+        self, engine, audio, request, heard
+    ):
+        (final,) = hear(engine, audio, len(audio))
+        words = final.text.split()
+        stable = " ".join(words[: max(1, len(words) // 2)])
+        assert stable
+        told = replace(final, is_final=False, stable=len(stable))
+        utterance = engine.open(UtteranceOptions(told=(told,)))
+        for piece in pieces(request.getfixturevalue(heard), BLOCK):
+            utterance.push(piece)
+            (partial,) = utterance.partial()
+            assert partial.text[: partial.stable].startswith(stable)
+        (last,) = utterance.final()
+        utterance.close()
+        assert last.text.startswith(stable)
 
     def test_all_tasks_are_answered_in_one_utterance(self, engine, audio):
         options = UtteranceOptions(tasks=engine.info.tasks)

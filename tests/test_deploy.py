@@ -4,10 +4,13 @@ import json
 import re
 import shutil
 import subprocess
+import textwrap
+import tomllib
 from fnmatch import fnmatch
 
 import pytest
 
+from stream.config import read_config
 from tests.checkout import ROOT
 from tests.test_repository import PROJECT
 
@@ -16,6 +19,8 @@ COMPOSE = sorted((ROOT / "deploy").glob("compose*.yaml"))
 UNIT = ROOT / "deploy" / "salmonn-live.service"
 INSTALLED = "/opt/salmonn-live/bin"
 VERIFY_S = 60
+CLUSTER = ROOT / "deploy" / "cluster.toml"
+KUBERAY = (ROOT / "deploy" / "kuberay.yaml").read_text()
 
 
 def instructions(dockerfile):
@@ -91,3 +96,35 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     told, _ = verify(tmp_path / "wrong", unit.replace("ExecReload", "ExecRelod"))
     assert "Unknown key" in told
     assert "ExecRelod" in told
+
+
+def test_the_settings_of_a_cluster_are_right_and_the_manifest_has_the_same():
+    config = read_config(CLUSTER, {})
+    assert config.engine.backend == "ray"
+    (block,) = re.findall(r"server\.toml: \|\n((?: {4}.*\n|\n)+)", KUBERAY)
+    settings = tomllib.loads(textwrap.dedent(block))
+    assert settings == tomllib.loads(CLUSTER.read_text())
+
+
+def test_the_manifest_asks_for_the_ray_that_is_installed():
+    pins = (ROOT / "constraints.txt").read_text()
+    (pinned,) = re.findall(r"^ray==(\S+)$", pins, re.MULTILINE)
+    assert re.findall(r'rayVersion: "(\S+)"', KUBERAY) == [pinned]
+
+
+@pytest.mark.parametrize("file", ["kuberay.yaml", "compose.cluster.yaml"])
+def test_nodes_that_end_have_the_time_that_replicas_may_take(file):
+    text = (ROOT / "deploy" / file).read_text()
+    config = read_config(CLUSTER, {})
+    allowed = re.findall(
+        r"(?:stop_grace_period|terminationGracePeriodSeconds): (\d+)", text
+    )
+    needed = [config.engine.ray.drain_s, config.limits.drain_s]
+    assert all(int(s) > t for s, t in zip(allowed, needed, strict=True))
+
+
+@pytest.mark.parametrize("file", ["kuberay.yaml", "compose.cluster.yaml"])
+def test_front_ends_have_no_place_for_replicas(file):
+    text = (ROOT / "deploy" / file).read_text()
+    (joining,) = re.findall(r"ray start [^\n]* &&\n *exec salmonn-serve", text)
+    assert "--num-cpus=0" in joining

@@ -44,6 +44,18 @@ def test_audio_that_is_lost_behind_a_cut_shows(monkeypatch):
     assert "the engine or the client got something else" in outcome.problems
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")  # Ray has its own
+def test_on_a_cluster_the_same_is_said_and_a_death_costs_no_final(capsys):
+    assert trust.main(["cluster", "--seconds", "6", "--rounds", "1"]) == 0
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = {name: values for name, *values in facts["rows"]}
+    assert all(ratio > 0 for ratio in rows["final, s"][4:])
+    assert rows["… that are as if nobody had died"][0] == 10
+    assert facts["problems"] == []
+
+
 def test_a_crowd_costs_the_others_no_final():
     outcome = asyncio.run(trust_crowd.run_crowd(trust.scripted(), 1))
     assert outcome.problems == []

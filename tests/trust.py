@@ -6,6 +6,7 @@
     python -m tests.trust hour              an hour of audio in one session
     python -m tests.trust overload          1, 2, 4, 8 and 16 who speak at once
     python -m tests.trust bodies            files over HTTP that no client would send
+    python -m tests.trust cluster           the engine on Ray, and a replica that dies
     … --engine mini [--manifest FILE]       with the model in place of words as numbers
 
 prints a table, and the same facts as JSON on the last line.
@@ -21,6 +22,9 @@ prints a table, and the same facts as JSON on the last line.
     bodies      enormous, two hours, hours of silence in a small file, no audio: the one
                 error of each from each route, how soon, and the memory; always without
                 a model
+    cluster     how late first text and finals are through Ray, as a ratio; the finals
+                of ten utterances in whose middle a replica is killed; needs the extra
+                cluster
 
     0  it is as promised
     1  it is not
@@ -32,8 +36,9 @@ import json
 import logging
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
@@ -53,11 +58,11 @@ from stream.vad import WebRtcVoiceDetector
 from tests import trust_bodies, trust_crowd, trust_hour, trust_overload, trust_resume
 from tests.fakes.driver import SEGMENTER
 from tests.fakes.engine import AnySound, ScriptedEngine, speak
-from tests.trust_setup import Setup
+from tests.trust_setup import Outcome, Setup
 
 SET = "librispeech_devclean20"
 PAUSE = bytes(2 * SAMPLE_RATE)  # a second, which ends a segment
-SECONDS = {"resume": 180.0, "hour": 3_600.0, "overload": 60.0}
+SECONDS = {"resume": 180.0, "hour": 3_600.0, "overload": 60.0, "cluster": 60.0}
 """Of audio, in a session."""
 
 
@@ -80,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setup, seconds=seconds, counts=options.counts
         ),
         "bodies": lambda: trust_bodies.run(trust_bodies.Sizes()),
+        "cluster": lambda: _cluster(setup, seconds, options.rounds),
     }
     outcome = asyncio.run(runs[options.what]())
     console = Console(width=100)
@@ -106,7 +112,9 @@ def scripted() -> Setup:
             words += [0, 0]
         return speak(*words)
 
-    return Setup("scripted", ScriptedEngine(), SEGMENTER, AnySound, reading)
+    return Setup(
+        "scripted", ScriptedEngine(), SEGMENTER, AnySound, reading, ScriptedEngine
+    )
 
 
 def _mini(manifest: Path | None, closing: Literal["exact", "streaming"]) -> Setup:
@@ -122,17 +130,23 @@ def _mini(manifest: Path | None, closing: Literal["exact", "streaming"]) -> Setu
             audio += to_pcm(read_clip(next(paths))) + PAUSE
         return audio
 
-    engine = load(
-        EngineConfig(encoding=EncodingConfig(closing=closing), captions_only=True)
-    )
-    return Setup("mini", engine, SegmenterConfig(), WebRtcVoiceDetector, reading)
+    config = EngineConfig(encoding=EncodingConfig(closing=closing), captions_only=True)
+    again = partial(load, config)
+    engine = again()
+    return Setup("mini", engine, SegmenterConfig(), WebRtcVoiceDetector, reading, again)
+
+
+def _cluster(setup: Setup, seconds: float, rounds: int) -> Coroutine[Any, Any, Outcome]:
+    from tests import trust_cluster  # the others do without Ray
+
+    return trust_cluster.run(setup, seconds=seconds, rounds=rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    what = ["resume", "sessions", "crowd", "hour", "overload", "bodies"]
+    what = ["resume", "sessions", "crowd", "hour", "overload", "bodies", "cluster"]
     add("what", choices=what)
     add("--engine", choices=["scripted", "mini"], default="scripted")
     add(
@@ -147,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sessions", type=int, default=200, help="for sessions")
     add("--each", type=int, default=10, help="crowd: of each sort; of the good, twice")
     add("--speed", type=float, help="hour: × real time (else as it is heard)")
+    add("--rounds", type=int, default=2, help="cluster: sessions on each, by turns")
     counts = [1, 2, 4, 8, 16]
     add("--counts", type=int, nargs="+", default=counts, help="overload: who speak")
     return parser

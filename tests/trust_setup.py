@@ -33,6 +33,8 @@ class Setup:
     detector: Callable[[], VoiceDetector]
     reading: Callable[[float], bytes]
     """Returns at least so many seconds of speech, s16le at 16 kHz."""
+    load: Callable[[], Any]
+    """Returns one more such engine."""
 
     def server(
         self, engine: Any = None, **limits

@@ -7,6 +7,8 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import WordLevel
+from tokenizers.normalizers import Replace
+from tokenizers.pre_tokenizers import Split
 from transformers import (
     PreTrainedTokenizerFast,
     WhisperConfig,
@@ -75,6 +77,8 @@ def tiny_whisper(tiny_model: WhisperForConditionalGeneration) -> Whisper:
     words |= {f"<|{name}|>": NUM_WORDS + i for i, name in enumerate(special)}
     tokenizer = Tokenizer(WordLevel(words, unk_token="<|end|>"))
     tokenizer.decoder = ByteLevelDecoder()
+    tokenizer.normalizer = Replace(" ", "Ġ")
+    tokenizer.pre_tokenizer = Split("Ġ", "merged_with_next")
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         additional_special_tokens=[f"<|{name}|>" for name in special],

@@ -1,6 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 
-from engine.api import Prompt
+from engine.api import Prompt, load
+from engine.config import EngineConfig
+from engine.errors import PackageError
 
 
 @pytest.mark.parametrize(
@@ -16,3 +21,20 @@ from engine.api import Prompt
 def test_a_prompt_that_asks_nothing_sensible_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Prompt(**wrong)
+
+
+def test_ray_is_asked_for_in_a_sentence_where_it_is_missing(monkeypatch):
+    monkeypatch.delitem(sys.modules, "engine.ray", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(PackageError) as caught:
+        load(EngineConfig(backend="ray"))
+    assert str(caught.value) == (
+        'engine.backend = "ray": ray is not installed '
+        "(pip install 'salmonn-live[cluster]')"
+    )
+
+
+def test_ray_is_imported_only_where_it_is_chosen():
+    code = "import sys, engine.local, stream.__main__; sys.exit('ray' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], check=False)
+    assert run.returncode == 0

@@ -8,6 +8,7 @@ A word is a run of samples of one value; silence is 0.  So the audio of values
 import re
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -75,6 +76,29 @@ class AnySound:
         """Nothing is remembered."""
 
 
+@dataclass(frozen=True)
+class ScriptedChecks:
+    """Implements `engine.hosting.Checks`."""
+
+    info: EngineInfo
+
+    def check(self, options: UtteranceOptions) -> None:
+        for task in options.tasks:
+            if task not in self.info.tasks:
+                raise UnsupportedError("task", task, self.info.tasks)
+        if options.language not in (None, *self.info.languages):
+            raise UnsupportedError("language", options.language, self.info.languages)
+        for task in options.prompted:
+            self.check_prompt(Prompt(task=task))
+
+    def check_prompt(self, prompt: Prompt) -> None:
+        known = self.info.prompted_tasks
+        if prompt.task is not None and prompt.task not in known:
+            raise UnsupportedError("task", prompt.task, (*self.info.tasks, *known))
+        if prompt.task is None and not self.info.answers_questions:
+            raise UnsupportedError("prompt", prompt.text, known)
+
+
 class ScriptedEngine:
     """Implements `engine.api.Engine`."""
 
@@ -116,21 +140,15 @@ class ScriptedEngine:
         self.free.wait()
         self.is_warm = True
 
+    @property
+    def checks(self) -> ScriptedChecks:
+        return ScriptedChecks(self.info)
+
     def check(self, options: UtteranceOptions) -> None:
-        for task in options.tasks:
-            if task not in self.info.tasks:
-                raise UnsupportedError("task", task, self.info.tasks)
-        if options.language not in (None, *self.info.languages):
-            raise UnsupportedError("language", options.language, self.info.languages)
-        for task in options.prompted:
-            self.check_prompt(Prompt(task=task))
+        self.checks.check(options)
 
     def check_prompt(self, prompt: Prompt) -> None:
-        known = self.info.prompted_tasks
-        if prompt.task is not None and prompt.task not in known:
-            raise UnsupportedError("task", prompt.task, (*self.info.tasks, *known))
-        if prompt.task is None and not self.info.answers_questions:
-            raise UnsupportedError("prompt", prompt.text, known)
+        self.checks.check_prompt(prompt)
 
     def generate(self, replies: Sequence[Reply]) -> None:
         self.work()
@@ -163,6 +181,8 @@ class ScriptedUtterance:
     def __init__(self, engine: ScriptedEngine, options: UtteranceOptions) -> None:
         self._engine, self._options = engine, options
         self._values = np.zeros(0, np.int64)
+        self._told = {one.task: one.text[: one.stable].split() for one in options.told}
+        """Words, by task."""
 
     def push(self, samples: Samples) -> None:
         self._engine.work()
@@ -221,11 +241,14 @@ class ScriptedUtterance:
         return [self._hypothesis(task, words, is_final) for task in self._options.tasks]
 
     def _hypothesis(self, task: str, words: list[Word], is_final: bool) -> Hypothesis:
-        text = " ".join(word.text for word in words)
+        told = self._told.get(task, [])
+        said = [*told, *(word.text for word in words[len(told) :])]
+        settled = said[: max(len(told), len(said) - 1)]
+        text = " ".join(said)
         return Hypothesis(
             task=task,
             text=text,
-            stable=len(text) if is_final else len(text.rpartition(" ")[0]),
+            stable=len(text) if is_final else len(" ".join(settled)),
             is_final=is_final,
             language=self._options.language or "en",
             mode=Mode.STREAMING,

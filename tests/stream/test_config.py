@@ -78,6 +78,17 @@ def test_every_table_is_read(tmp_path):
         ("[limits]\n[limits]", "Cannot declare ('limits',) twice"),
         ("host = '\x00'", "invalid character"),
         ("[engine]\nthreads = 100_000", "threads is 100000; it must be 0 to 256"),
+        (
+            "[engine.ray]\nmin_replicas = 2",
+            "ray.min_replicas is 2 and ray.max_replicas 1; they must be 1 or more",
+        ),
+        (
+            "[engine.ray]\ntarget_utterances = 9",
+            "ray.target_utterances is 9; it must be above 0 and at most "
+            "ray.max_utterances, 8",
+        ),
+        ("[engine.ray]\ngpus = -0.5", "ray.gpus is -0.5; it must not be below 0"),
+        ("[engine.ray]\nfull_after_s = 0", "ray.full_after_s is 0; it must be above"),
         ("a = " + "[" * 10_000, "nested too deeply"),
         ("port = ", "Invalid value"),
     ],

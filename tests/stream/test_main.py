@@ -127,6 +127,13 @@ async def test_the_device_of_the_command_line_is_the_engine_s():
     assert tomllib.loads(out)["engine"]["device"] == "cuda:1"
 
 
+async def test_the_engine_of_the_command_line_runs_on_a_cluster():
+    status, out, _ = await outcome("--engine", "ray", "--show-config")
+    assert status == 0
+    shown = tomllib.loads(out)["engine"]
+    assert (shown["backend"], shown["ray"]["address"]) == ("ray", "auto")
+
+
 async def test_missing_weights_are_told_before_the_port_opens(tmp_path):
     path = tmp_path / "server.toml"
     path.write_text("[engine]\nthreads = 1\n")

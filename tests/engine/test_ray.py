@@ -1,0 +1,310 @@
+"""The engine on a Ray cluster of this machine: words written as numbers, no model.
+
+What replicas that die do to utterances in all their cases, `test_remote` tries without
+Ray; here it is that Ray does what that takes for granted.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import ray
+from ray import serve
+
+from engine.api import Prompt, UtteranceOptions
+from engine.config import RayConfig
+from engine.errors import FullError
+from engine.ray import APPLICATION, RayEngine, deployment, enough_replicas
+from stream.events import Final
+from tests.checkout import ROOT
+from tests.engine_contract import (
+    EngineContract,
+    PromptContract,
+    SpeakersContract,
+    finish,
+    pieces,
+    texts,
+)
+from tests.fakes.engine import ScriptedEngine, speak
+from tests.fakes.server import client_of, finals, running
+from tests.fakes.test_engine import samples
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("default"),  # Ray has its own, and they change
+]
+
+DEADLINE_S = 60.0
+OTHER_FRONT_END = """
+import sys
+import ray
+from ray import serve
+from engine.api import UtteranceOptions
+from engine.config import RayConfig
+from engine.ray import APPLICATION, RayEngine
+
+ray.init(sys.argv[1], log_to_driver=False)
+engine = RayEngine(serve.get_app_handle(APPLICATION), RayConfig(), ends_ray=True)
+utterance = engine.open(UtteranceOptions())
+utterance.final()
+print("holds a place", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Yield nothing; Ray runs meanwhile, with room for many replicas that do little."""
+    environment = pytest.MonkeyPatch()  # of all that Ray starts
+    environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    environment.setenv("PYTHONPATH", str(ROOT))
+    environment.setenv("RAY_AUTH_MODE", "token")
+    environment.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex)  # else one is kept at home
+    ray.init(
+        "local",
+        num_cpus=2,
+        object_store_memory=100 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+    )
+    serve.start(proxy_location="Disabled")
+    yield
+    serve.shutdown()
+    ray.shutdown()
+    environment.undo()
+
+
+def deploy(**settings):
+    """Deploy the scripted engine; return a front end's."""
+    config = RayConfig(**{"cpus": 0.1, "drain_s": 30.0, **settings})
+    app = deployment(ScriptedEngine, config)
+    handle = serve.run(app, name=APPLICATION, route_prefix=None)
+    return RayEngine(handle, config, ends_ray=False)
+
+
+@pytest.fixture
+def served(cluster):
+    """Return what deploys; what it returned is closed at the end."""
+    engines = []
+
+    def start(**settings):
+        engines.append(deploy(**settings))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.close()
+
+
+def replica_processes():
+    """Return the processes of replicas, by their ids."""
+    ours = psutil.Process().children(recursive=True)
+    return {
+        one.pid: one
+        for one in ours
+        if any("ServeReplica" in word for word in one.cmdline())
+    }
+
+
+def replica_of(utterance):
+    """Return the process that hears an utterance."""
+    assert utterance.replica, "no replica has answered"
+    return int(utterance.replica.rpartition(":")[2])
+
+
+class TestRayEngine(EngineContract, PromptContract, SpeakersContract):
+    @pytest.fixture(scope="class")
+    def engine(self, cluster):
+        engine = deploy(max_utterances=50, min_replicas=2, max_replicas=2)
+        yield engine
+        engine.close()
+
+    @pytest.fixture
+    def audio(self):
+        return samples(1, 2, 0, 3, 4, 5)
+
+    @pytest.fixture
+    def other_audio(self):
+        return samples(0, 29, 8, 7, 0)
+
+
+def test_a_replica_that_is_killed_loses_no_final_and_doubles_none(served):
+    engine = served(min_replicas=2, max_replicas=2, max_utterances=20)
+    utterances = [engine.open(UtteranceOptions()) for _ in range(10)]
+    told = []
+    for number, utterance in enumerate(utterances, 20):
+        utterance.push(samples(number, number + 1, number + 2))
+        utterance.final()  # a partial does not wait for a replica
+        (partial,) = utterance.partial()
+        assert partial.stable
+        told.append(partial.text[: partial.stable])
+    hearing = {replica_of(utterance) for utterance in utterances}
+    assert len(hearing) == 2, "both replicas hear something"
+    os.kill(min(hearing), signal.SIGKILL)
+    for number, utterance in enumerate(utterances, 20):
+        utterance.push(samples(0, 7))
+        (partial,) = utterance.partial()
+        assert partial.text[: partial.stable].startswith(told[number - 20])
+        (final,) = utterance.final()
+        assert final.text == f"{number} {number + 1} {number + 2} 7"
+        assert replica_of(utterance) != min(hearing)
+        utterance.close()
+
+
+def test_a_reply_survives_its_replica(served):
+    engine = served(min_replicas=2, max_replicas=2)
+    utterance = engine.open(UtteranceOptions(tasks=()))
+    utterance.push(samples(1, 2, 3))
+    reply = utterance.ask(Prompt(text="what now", max_tokens=20))
+    for _ in range(3):
+        engine.generate([reply])
+    os.kill(replica_of(utterance), signal.SIGKILL)
+    assert reply.text == "what now 1"
+    finish(engine, reply)
+    assert reply.text == "what now 1 2 3"
+    reply.close()
+    utterance.close()
+
+
+def test_what_no_replica_can_hold_is_refused_and_a_place_that_is_free_is_taken(served):
+    engine = served(max_utterances=2, target_utterances=1.0, full_after_s=1.0)
+    held = [engine.open(UtteranceOptions()) for _ in range(2)]
+    for utterance in held:
+        utterance.push(samples(1))
+        assert texts(utterance.final()) == {"transcribe": "1"}
+    third = engine.open(UtteranceOptions())
+    third.push(samples(3))
+    with pytest.raises(FullError, match="had a place within 1 s"):
+        third.final()
+    held.pop().close()
+    assert texts(third.final()) == {"transcribe": "3"}
+    for utterance in (third, *held):
+        utterance.close()
+
+
+@pytest.mark.parametrize(("few", "many"), [(1, 2), (2, 1)])
+def test_replicas_come_and_go_and_an_utterance_is_finished_where_it_was_begun(
+    served, few, many
+):
+    engine = served(min_replicas=few, max_replicas=few)
+    utterance = engine.open(UtteranceOptions())
+    utterance.push(samples(1, 2))
+    utterance.final()
+    before = set(replica_processes())
+    # As a rolling update does it, which waits for what goes on.
+    count = {"min_replicas": many, "max_replicas": many}
+    update = threading.Thread(target=served, kwargs=count)
+    update.start()
+    until(lambda: heard_by(engine) not in {None, *before})
+    assert replica_of(utterance) in replica_processes()
+    utterance.push(samples(3))
+    assert texts(utterance.final()) == {"transcribe": "1 2 3"}
+    assert replica_of(utterance) in before
+    utterance.close()
+    update.join()
+    until(lambda: len(replica_processes()) == many)
+    assert heard_by(engine) not in {None, *before}
+
+
+def heard_by(engine):
+    """Return the process that hears an utterance now; None if none has a place."""
+    utterance = engine.open(UtteranceOptions())
+    utterance.push(samples(8))
+    try:
+        assert texts(utterance.final()) == {"transcribe": "8"}
+        return replica_of(utterance)
+    except FullError:
+        return None
+    finally:
+        utterance.close()
+
+
+def test_a_front_end_that_dies_gives_its_places_back(served):
+    engine = served(max_utterances=1, target_utterances=1.0, full_after_s=1.0)
+    address = ray.get_runtime_context().gcs_address
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_FRONT_END, address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    ) as other:
+        assert other.stdout.readline() == "holds a place\n"
+        mine = engine.open(UtteranceOptions())
+        mine.push(samples(1))
+        with pytest.raises(FullError):
+            mine.final()
+        other.kill()
+    until(lambda: has_place(mine))
+    assert texts(mine.final()) == {"transcribe": "1"}
+    mine.close()
+
+
+def has_place(utterance):
+    try:
+        return bool(utterance.final())
+    except FullError:
+        return False
+
+
+async def test_sessions_of_a_server_notice_nothing_of_a_replica_that_is_killed(served):
+    settings = {"min_replicas": 2, "max_replicas": 2, "max_utterances": 30}
+    engine = await asyncio.to_thread(served, **settings)  # Serve insists
+    async with running(engine=engine) as server:
+        await asyncio.gather(*(talk(server, number) for number in range(20, 30)))
+
+
+async def talk(server, number):
+    """Say five segments of three words; one speaker kills a replica on the way."""
+    async with client_of(server) as client:
+        await client.start()
+        for segment in range(5):
+            audio = speak(number, number + 1, number + 2, 0, 0)
+            for piece in pieces(audio, 6_400):
+                await client.socket.send(piece)
+            if (number, segment) == (25, 2):
+                os.kill(min(replica_processes()), signal.SIGKILL)
+            await client.until(Final)
+        events, _ = await client.finish()
+        said = [*client.events]
+    assert finals(said) == [f"{number} {number + 1} {number + 2}"] * 5
+    assert events
+
+
+@pytest.mark.parametrize(
+    ("requests", "busy", "expected"),
+    [
+        (9.0, {}, 3.0),
+        (3.0, {"one": 0.35, "two": 0.7}, 1.5),
+        (9.0, {"one": 0.35, "two": 0.7}, 3.0),
+        (0.0, {}, 0.0),
+    ],
+)
+def test_as_many_replicas_are_wanted_as_places_or_computing_ask_for(
+    requests, busy, expected
+):
+    context = SimpleNamespace(
+        total_num_requests=requests,
+        aggregated_metrics={"busy": busy} if busy else None,
+        config=SimpleNamespace(get_target_ongoing_requests=lambda: 3.0),
+    )
+    wanted, state = enough_replicas(context)
+    assert wanted == pytest.approx(expected)
+    assert state == {}
+
+
+def until(condition):
+    """Ask until a condition holds."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
