@@ -12,14 +12,12 @@ import asyncio
 import os
 import signal
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import ray
 from ray import serve
 
 from clients.client import connect
@@ -30,7 +28,7 @@ from engine.config import RayConfig
 from engine.ray import APPLICATION, RayEngine, deployment
 from stream.audio import SAMPLE_RATE, to_float
 from stream.events import Final, Partial
-from tests.checkout import ROOT
+from tests import local_ray
 from tests.trust_setup import Outcome, Setup, pieces, say, url_of
 
 UTTERANCES = 10
@@ -80,28 +78,11 @@ def _row(name: str, here: list[float], there: list[float]) -> list[Any]:
 @asynccontextmanager
 async def cluster() -> AsyncIterator[None]:
     """Run Ray on this machine meanwhile; its calls must not stand in an event loop."""
-    await asyncio.to_thread(_start)
+    await asyncio.to_thread(local_ray.start)
     try:
         yield
     finally:
-        await asyncio.to_thread(serve.shutdown)
-        await asyncio.to_thread(ray.shutdown)
-
-
-def _start() -> None:
-    os.environ |= {  # of all that Ray starts
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": uuid.uuid4().hex,
-        "PYTHONPATH": str(ROOT),
-    }
-    ray.init(
-        "local",
-        object_store_memory=100 * 2**20,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    serve.start(proxy_location="Disabled")
+        await asyncio.to_thread(local_ray.stop)
 
 
 def replicas(load: Callable[[], Any], count: int) -> RayEngine:

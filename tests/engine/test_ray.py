@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from types import SimpleNamespace
 
 import psutil
@@ -24,6 +23,7 @@ from engine.config import RayConfig
 from engine.errors import FullError
 from engine.ray import APPLICATION, RayEngine, deployment, enough_replicas
 from stream.events import Final
+from tests import local_ray
 from tests.checkout import ROOT
 from tests.engine_contract import (
     EngineContract,
@@ -63,24 +63,10 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Yield nothing; Ray runs meanwhile, with room for many replicas that do little."""
-    environment = pytest.MonkeyPatch()  # of all that Ray starts
-    environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    environment.setenv("PYTHONPATH", str(ROOT))
-    environment.setenv("RAY_AUTH_MODE", "token")
-    environment.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex)  # else one is kept at home
-    ray.init(
-        "local",
-        num_cpus=2,
-        object_store_memory=100 * 2**20,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    serve.start(proxy_location="Disabled")
+    """Yield nothing; Ray runs meanwhile."""
+    local_ray.start()
     yield
-    serve.shutdown()
-    ray.shutdown()
-    environment.undo()
+    local_ray.stop()
 
 
 def deploy(**settings):
