@@ -124,8 +124,7 @@ class UtteranceOptions:
     """Tasks of the language model that will be asked at the end, by `ask`; named here,
     the audio's share of the work is done while it arrives."""
     questions: bool = False
-    """Whether questions about the audio are likely; then, too, that work is done while
-    it arrives."""
+    """Whether questions are likely; then, too, that work is done while it arrives."""
     language: str | None = None
     """Code of the spoken language; None lets the model tell."""
     likely_language: str | None = None
@@ -162,8 +161,7 @@ class SpeakerNews:
 
     segments: tuple[SegmentSpeakers, ...] = ()
     joined: tuple[tuple[int, int], ...] = ()
-    """Speakers that turned out to be another one: the number that is no more, and the
-    one that stands for both."""
+    """Speakers that are no more, each with the one that turned out to be both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,8 +328,7 @@ class Engine(Protocol):
         """Do nothing if the prompt can be answered; cheap, callable from any thread.
 
         Raises:
-            UnsupportedError: If its task is not among `info`'s, or if it is free text
-                and the model takes none.
+            UnsupportedError: If its task is not in `info`, or free text is not taken.
         """
 
     def open(self, options: UtteranceOptions) -> Utterance:
@@ -360,9 +357,8 @@ def load(config: EngineConfig) -> Engine:
     Raises:
         ClusterError: If it is on a Ray cluster that cannot be had.
         DeviceError, UnsupportedError: If torch does not compute there, or not so.
-        NoRoomError: If the weights do not fit there.
         PackageError: If Ray, or so few bits, need a package that is not installed.
-        WeightsError: If a weight is missing or damaged.
+        NoRoomError, WeightsError: If weights do not fit there, or are not as expected.
     """
     if config.backend == "local":
         from engine.local import LocalEngine
