@@ -9,6 +9,8 @@
     salmonn-bench answers   first token of an answer, beside the official way; needs
                             the language model (salmonn-weights --part gemma)
     salmonn-bench decode    a token of the language model, by what its head is kept in
+    salmonn-bench shapes    --preset salmonn-7b --device cuda: memory, first token,
+                            tokens and sessions of a released shape, its weights random
 
 Prints a table for people and, on the last line, JSON for programs.
 
@@ -28,13 +30,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from engine.errors import EngineError
+from engine.presets import RELEASED
 
 if TYPE_CHECKING:
     from engine.benchmarks.report import Figures
 
 PROGRAM = "salmonn-bench"
 CAPTIONS = ("latency", "cost", "memory", "quiet")
-BENCHMARKS = (*CAPTIONS, "load", "answers", "decode")
+BENCHMARKS = (*CAPTIONS, "load", "answers", "decode", "shapes")
 STDOUT = "-"
 DETAILS = "details"  # what only `--json FILE` holds: a line a clip
 
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.benchmark == "all" and (options.set or options.split):
         parser.error("all hears each benchmark's own clips: no --set, no --split")
+    if options.benchmark != "shapes" and (options.preset or options.device):
+        parser.error("--preset and --device are for shapes; others take --config")
     notes = Console(stderr=True)
     console = notes if options.json == STDOUT else Console()
     try:
@@ -86,7 +91,16 @@ def _measure(
 
 
 def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
-    from engine.benchmarks import answers, cost, decode, latency, load, memory, quiet
+    from engine.benchmarks import (
+        answers,
+        cost,
+        decode,
+        latency,
+        load,
+        memory,
+        quiet,
+        shapes,
+    )
     from engine.benchmarks.clips import MUSIC, SPEECH, Wanted, choose_clips
     from engine.benchmarks.report import Setup
 
@@ -98,6 +112,7 @@ def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
         "load": (load.run, SPEECH),
         "answers": (answers.run, SPEECH),
         "decode": (decode.run, SPEECH),
+        "shapes": (shapes.run, SPEECH),
     }
     run, wanted = runs[name]
     clips = choose_clips(
@@ -108,7 +123,17 @@ def _run(name: str, options: argparse.Namespace, notes: Console) -> "Figures":
         # Long segments are joined from neighbours: there, segments are counted.
         limit=None if name == "cost" else options.limit,
     )
-    return run(Setup(clips, options.config, options.limit, notes, options.rounds))
+    return run(
+        Setup(
+            clips,
+            options.config,
+            options.limit,
+            notes,
+            options.rounds,
+            options.preset or "salmonn-7b",
+            options.device or "cpu",
+        )
+    )
 
 
 def _write(result: dict[str, Any], target: str | None) -> None:
@@ -158,9 +183,15 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds",
         type=_positive,
         metavar="N",
-        help="for answers, decode and load: how often each is tried "
-        "(default: 8, 5 and 1)",
+        help="for answers, decode, load and shapes: how often each is tried "
+        "(default: 8, 5, 1 and 5)",
     )
+    add(
+        "--preset",
+        choices=sorted(RELEASED),
+        help="for shapes: which (default: salmonn-7b)",
+    )
+    add("--device", help="for shapes: where, as torch names it (default: cpu)")
     add("--config", type=Path, metavar="FILE", help="the server's TOML file")
     add("--json", metavar="FILE", help="write everything as JSON; - for stdout")
     return parser

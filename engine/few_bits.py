@@ -11,8 +11,10 @@ and eight are `engine.eight_bits`' affair.
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import torch
+from torch import Tensor, nn
 from transformers import BitsAndBytesConfig
 
 from engine.errors import PackageError
@@ -45,6 +47,53 @@ def load_in(bits: Bits, folder: Path, *, device: str) -> LanguageModel:
         bnb_4bit_compute_dtype=DTYPES[dtype],
     )
     return load_llm(folder, dtype, device=device, kept=kept)
+
+
+def linear_in(bits: Bits, weight: Tensor, *, device: torch.device) -> nn.Module:
+    """Return a linear layer without a bias that is kept in few bits.
+
+    Args:
+        bits: How many.
+        weight: Its weight, (out, in), on the CPU, in what is computed in; left as it
+            is.
+        device: Where the layer is to be.
+
+    Raises:
+        PackageError: If bitsandbytes is not installed.
+    """
+    if find_spec(PACKAGE) is None:
+        raise PackageError(f"{NAMES[bits]} on {device}", PACKAGE, EXTRA)
+    from bitsandbytes.nn import modules as few
+
+    outputs, inputs = weight.shape
+    layer: Any
+    kept: Any
+    if bits == "8bit":
+        layer = few.Linear8bitLt(
+            inputs, outputs, bias=False, has_fp16_weights=False, threshold=6.0
+        )
+        kept = few.Int8Params(
+            weight.clone(), requires_grad=False, has_fp16_weights=False
+        )
+    else:
+        layer = few.Linear4bit(
+            inputs,
+            outputs,
+            bias=False,
+            compute_dtype=weight.dtype,
+            compress_statistics=False,
+            quant_type="nf4",
+        )
+        kept = few.Params4bit(
+            weight.clone(),
+            requires_grad=False,
+            compress_statistics=False,
+            quant_type="nf4",
+            module=layer,
+        )
+    layer.weight = kept
+    made: nn.Module = layer.to(device)
+    return made
 
 
 def computed_in(device: str) -> Dtype:

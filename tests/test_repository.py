@@ -34,7 +34,6 @@ loaded = sorted({forbidden} & sys.modules.keys())
 sys.exit(f"exit code {{code}}, imported {{loaded}}" if code or loaded else 0)
 """
 USED_BY_OTHERS = {
-    "bitsandbytes": "transformers, for language models in few bits",
     "import-linter": "make lint",
     "mypy": "make types",
     "protobuf": "transformers, to read SentencePiece's vocabularies",

@@ -59,6 +59,10 @@ class Setup:
     """Where it tells how far it is."""
     rounds: int | None = None
     """How often each thing is tried; None is as often as the benchmark likes."""
+    preset: str = ""
+    """Of which released SALMONN the shape is, where only that is measured."""
+    device: str = ""
+    """Where that is done, as torch names it."""
 
     @contextmanager
     def steps(self, what: str, total: int) -> Iterator[Advance]:

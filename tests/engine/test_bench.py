@@ -29,6 +29,8 @@ def test_help_does_not_wait_for_torch():
         (["speed"], "speed"),
         (["latency", "--limit", "0"], "must be 1 or more"),
         (["all", "--set", "mine"], "no --set"),
+        (["latency", "--device", "cuda"], "--preset and --device are for shapes"),
+        (["shapes", "--preset", "mini"], "invalid choice: 'mini'"),
     ],
 )
 def test_wrong_usage_ends_with_code_2(flags, reason, capsys):
