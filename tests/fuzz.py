@@ -5,9 +5,9 @@
 
 prints a line a parser: how many inputs, and what became of them.  An error that is none
 of ours ends it, with the smallest input that Hypothesis finds; an input that takes
-`HANGS_S` ends it with where that is.  `tests.fuzz_inputs` makes the inputs: Hypothesis
-one, and `DAMAGES` are made of it by changing more and more.  The default tests run some
-hundreds.
+`HANGS_S` ends it with where that is.  `tests.fuzz_inputs` and `tests.fuzz_realtime`
+make the inputs: Hypothesis one, and `DAMAGES` are made of it by changing more and more.
+The default tests run some hundreds.
 
     native   messages of the native protocol, and what the session makes of them
     openai   events of OpenAI's Realtime protocol, and what settings they leave
@@ -30,6 +30,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -40,9 +41,14 @@ from starlette.requests import Request
 
 from stream.audio import PcmFormat, PcmReader
 from stream.errors import StreamError, UnsupportedRequestError
-from stream.events import Ask, Cancel, End, Flush, NameSpeaker, Start
-from stream.messages import decode_client
-from stream.protocols import openai_form, openai_secrets, openai_session
+from stream.events import Ask, Cancel, End, Flush, NameSpeaker, ServerEvent, Start
+from stream.messages import decode_client, encode
+from stream.protocols import (
+    openai_form,
+    openai_listening,
+    openai_secrets,
+    openai_session,
+)
 from stream.protocols.openai_chat_audio import decode
 from stream.protocols.openai_chat_form import read_chat
 from stream.protocols.openai_checks import json_object
@@ -57,9 +63,11 @@ from stream.protocols.wyoming_events import (
 )
 from stream.protocols.wyoming_frames import FrameReader
 from stream.segmenter import SegmenterConfig
+from stream.session import Session
+from stream.sound_events import Noticed, Sound, Unwatch, Watch
 from stream.uploads import Upload
-from tests import fuzz_inputs
-from tests.fakes.driver import open_session
+from tests import fuzz_inputs, fuzz_realtime
+from tests.fakes.driver import WATCHES, Desk, open_session
 from tests.fakes.engine import ScriptedEngine, speak
 
 HANGS_S = 10.0
@@ -81,43 +89,80 @@ def native(message: Any) -> None:
     session = open_session(event if is_first else Start(speakers=4))
     session.push(HEARD)
     match event:
+        case Start():
+            pass  # it has begun with it
         case Ask():
             session.ask(event)
         case Cancel():
             session.cancel(event)
+        case Watch():
+            session.watches.add(event)
+        case Unwatch():
+            session.watches.remove(event.id)
         case NameSpeaker():
             session.name_speaker(event)
         case Flush():
             session.flush()
         case End():
             session.end()
-    session.events()
+        case _:
+            raise AssertionError(f"{event.type} is given to no session")
+    if not isinstance(event, End):
+        session.push(HEARD)
+    _tell(session)
+
+
+def _tell(session: Session) -> list[ServerEvent]:
+    """Let the engine do what a session wants; return what a client is told."""
+    Desk(session).run()
+    events = session.events()
+    for event in events:
+        encode(event)
+    return events
 
 
 def openai(message: Any) -> None:
     """Take an event of the Realtime protocol in a session of each kind."""
     event = parse(_text(message))
-    base, model = SegmenterConfig(), "m"
     for kind in openai_session.TYPES:
         session = openai_session.new_session(
-            kind, model=model, lasts_s=60.0, segmenter=base
+            kind, model="m", lasts_s=60.0, segmenter=SegmenterConfig()
         )
-        match event.get("type"):
-            case "session.update":
-                with contextlib.suppress(StreamError):
-                    session = openai_session.updated(
-                        session, event.get("session"), model=model
-                    )
-                start = openai_session.start_of(session)
-                PcmFormat(rate=start.rate, encoding=start.encoding)
-                openai_session.segmenter_of(session, base)
-                openai_session.is_manual(session)
-                openai_session.is_transcribed(session)
-                json.dumps(session, allow_nan=False)  # as it is answered
+        if event.get("type") == "session.update":
+            with contextlib.suppress(StreamError):
+                session = _updated(session, event.get("session"))
         conversation = Conversation(session, ask=_nothing, cancel=_nothing)
         conversation.take(event)
         conversation.turn_began()
         conversation.turn_ended()
+
+
+def _updated(settings: dict[str, Any], update: Any) -> dict[str, Any]:
+    """Return settings after an update; a session takes what is served."""
+    settings = openai_session.updated(settings, update, model="m")
+    engine = ScriptedEngine()
+    openai_listening.check_served(
+        settings,
+        sounds=engine.info.sounds,
+        most=WATCHES.max_per_session,
+        check=engine.check_prompt,
+    )
+    json.dumps(settings, allow_nan=False)  # as they are answered
+    openai_listening.heard_with(settings)
+    openai_session.segmenter_of(settings, SegmenterConfig())
+    openai_session.is_manual(settings)
+    openai_session.is_transcribed(settings)
+    start = openai_session.start_of(settings)
+    try:
+        session = open_session(replace(start, language=None))  # the engine checks that
+        session.push(HEARD[: len(HEARD) // 6 * 6])
+        session.watches.set(start.watches)
+    except StreamError as exc:
+        raise AssertionError(f"settings that no session takes: {exc}") from exc
+    for event in _tell(session):
+        if isinstance(event, Sound | Noticed):
+            json.dumps(openai_listening.told(event, offset=0), allow_nan=False)
+    return settings
 
 
 def _text(message: Any) -> str:
@@ -217,13 +262,13 @@ Parser = Callable[..., None]
 PARSERS: MappingProxyType[str, tuple[Parser, tuple[Any, ...]]] = MappingProxyType(
     {
         "native": (native, (fuzz_inputs.NATIVE,)),
-        "openai": (openai, (fuzz_inputs.OPENAI,)),
+        "openai": (openai, (fuzz_realtime.OPENAI,)),
         "wyoming": (wyoming, fuzz_inputs.WYOMING),
         "pcm": (pcm, fuzz_inputs.PCM),
         "file": (file, (fuzz_inputs.FILES,)),
         "form": (form, fuzz_inputs.FORMS),
         "chat": (chat, (fuzz_inputs.CHAT,)),
-        "secrets": (secrets, fuzz_inputs.SECRETS),
+        "secrets": (secrets, fuzz_realtime.SECRETS),
     }
 )
 

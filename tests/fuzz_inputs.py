@@ -85,80 +85,18 @@ def _native(cls):
     return nearly(**known)
 
 
-def _of_type(name, fields):
+def of_type(name, fields):
+    """Return objects of a type."""
     return fields.map(lambda known: known | {"type": name})
 
 
-def _texts(events):
-    """Return some of them as text, which can be damaged as such."""
+def texts(events):
+    """Return some events as text, which can be damaged as such."""
     return mostly(mostly(events, VALUES), events.map(json.dumps))
 
 
-NATIVE = _texts(
-    st.one_of([_of_type(cls.type, _native(cls)) for cls in get_args(ClientEvent)])
-)
-
-BASE64 = st.sampled_from(["", "AAAA", "AAAAAA==", "AA=", "?", "é"]) | st.text()
-CONTENT = st.lists(
-    nearly(type=st.sampled_from(["input_text", "text"]), text=st.text()), max_size=3
-)
-ITEM = nearly(
-    type=st.sampled_from(["message", "item_reference", "function_call"]),
-    role=st.sampled_from(["user", "system", "assistant"]),
-    id=st.sampled_from(["a", "b"]),
-    content=CONTENT,
-)
-SESSION = nearly(
-    type=st.sampled_from(["realtime", "transcription"]),
-    instructions=st.text(),
-    max_output_tokens=st.integers(-1, 5_000),
-    output_modalities=st.lists(st.sampled_from(["text", "audio"])),
-    audio=nearly(
-        input=nearly(
-            format=nearly(
-                type=st.sampled_from(["audio/pcm", "audio/pcmu", "audio/pcma"]),
-                rate=st.sampled_from([8_000, 24_000, 22_050]),
-            ),
-            transcription=nearly(language=st.sampled_from(["en", "xx"])),
-            turn_detection=nearly(
-                type=st.sampled_from(["server_vad", "semantic_vad"]),
-                eagerness=st.sampled_from(["low", "auto"]),
-                threshold=st.floats(),
-                prefix_padding_ms=st.integers(-1, 6_000),
-                silence_duration_ms=st.integers(-1, 20_000),
-                create_response=st.booleans(),
-            ),
-        ),
-        output=nearly(voice=st.text()),
-    ),
-)
-RESPONSE = nearly(
-    conversation=st.sampled_from(["auto", "none"]),
-    instructions=st.text(),
-    metadata=st.dictionaries(st.text(), st.text(), max_size=3),
-    max_output_tokens=st.integers(-1, 5_000),
-    input=st.lists(ITEM, max_size=3),
-)
-OPENAI = _texts(
-    _of_type("session.update", nearly(session=SESSION))
-    | _of_type("input_audio_buffer.append", nearly(audio=BASE64))
-    | _of_type("conversation.item.create", nearly(item=ITEM))
-    | _of_type("response.create", nearly(response=RESPONSE))
-    | _of_type("response.cancel", nearly(response_id=st.text()))
-)
-
-SECRETS = (
-    _texts(
-        nearly(
-            expires_after=nearly(
-                anchor=st.just("created_at"), seconds=st.integers(0, 8_000)
-            ),
-            session=SESSION.flatmap(
-                lambda fields: st.just({"type": "transcription"} | fields)
-            ),
-        )
-    ),
-    st.integers(1, 200),
+NATIVE = texts(
+    st.one_of([of_type(cls.type, _native(cls)) for cls in get_args(ClientEvent)])
 )
 
 
@@ -172,7 +110,7 @@ def _frame(head, data, payload, lengths):
 
 FRAME = st.builds(
     _frame,
-    _of_type("audio-chunk", nearly(data=st.dictionaries(st.text(max_size=8), VALUES)))
+    of_type("audio-chunk", nearly(data=st.dictionaries(st.text(max_size=8), VALUES)))
     | nearly(
         type=st.sampled_from(["describe", "audio-start", "audio-stop", "transcribe"])
     ),
@@ -301,6 +239,7 @@ FILES = st.one_of(
     ),
 )
 
+BASE64 = st.sampled_from(["", "AAAA", "AAAAAA==", "AA=", "?", "é"]) | st.text()
 SOUND = st.just(b64encode(_file("WAV", "PCM_16")).decode())
 ENCODED = FILES.map(lambda data: b64encode(data).decode())
 TEXT_PART = st.fixed_dictionaries(
