@@ -54,6 +54,7 @@ from stream.protocols.openai_chat_form import read_chat
 from stream.protocols.openai_checks import json_object
 from stream.protocols.openai_conversation import Conversation
 from stream.protocols.openai_form import receive
+from stream.protocols.openai_item_form import read_item
 from stream.protocols.openai_realtime import parse
 from stream.protocols.wyoming_events import (
     ENCODINGS,
@@ -73,6 +74,11 @@ from tests.fakes.engine import ScriptedEngine, speak
 HANGS_S = 10.0
 """Of a processor's time, so that a machine that does other things, too, is no hang."""
 HEARD = speak(1, 0, samples=3_200)
+ITEMS = (
+    {"id": "b", "content": [{"type": "input_text", "text": "Who?"}]},
+    {"id": "c", "role": "assistant", "content": [{"type": "text", "text": "You."}]},
+)
+"""Of a conversation; they can be asked for."""
 MOST_READS = 64
 MOST_AUDIO_S = 29.0
 MOST_AT_ONCE = 200  # bytes of a form's body
@@ -132,7 +138,14 @@ def openai(message: Any) -> None:
             with contextlib.suppress(StreamError):
                 session = _updated(session, event.get("session"))
         conversation = Conversation(session, ask=_nothing, cancel=_nothing)
-        conversation.take(event)
+        for item in ITEMS:
+            conversation.turns.create(read_item(item))
+        if event.get("type") == "conversation.item.create":
+            given = read_item(event.get("item"))
+            conversation.turns.create(given)
+            conversation.turns.heard(given.name, len(given.audio) / 48_000)
+        told = conversation.take(event)
+        json.dumps(told, allow_nan=False)
         conversation.turn_began()
         conversation.turn_ended()
 

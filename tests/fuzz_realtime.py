@@ -8,13 +8,23 @@ from hypothesis import strategies as st
 from tests.fuzz_inputs import BASE64, nearly, of_type, texts
 
 CONTENT = st.lists(
-    nearly(type=st.sampled_from(["input_text", "text"]), text=st.text()), max_size=3
+    nearly(
+        type=st.sampled_from(["input_text", "text", "input_audio"]),
+        text=st.text(),
+        audio=BASE64,
+        transcript=st.none() | st.text(),
+    ),
+    max_size=3,
 )
+NAME = st.sampled_from(["a", "b", "c"])
 ITEM = nearly(
-    type=st.sampled_from(["message", "item_reference", "function_call"]),
+    type=st.sampled_from(["message", "message", "item_reference", "function_call"]),
     role=st.sampled_from(["user", "system", "assistant"]),
-    id=st.sampled_from(["a", "b"]),
+    id=NAME,
     content=CONTENT,
+    call_id=st.text(),
+    name=st.text(),
+    arguments=st.text(),
 )
 WATCH = nearly(
     id=st.sampled_from(["a", "b"]),
@@ -42,6 +52,7 @@ SESSION = nearly(
                 prefix_padding_ms=st.integers(-1, 6_000),
                 silence_duration_ms=st.integers(-1, 20_000),
                 create_response=st.booleans(),
+                idle_timeout_ms=st.none() | st.integers(-1, 9_000),
             ),
             salmonn=nearly(sounds=st.booleans(), watches=st.lists(WATCH, max_size=3)),
         ),
@@ -59,6 +70,13 @@ OPENAI = texts(
     of_type("session.update", nearly(session=SESSION))
     | of_type("input_audio_buffer.append", nearly(audio=BASE64))
     | of_type("conversation.item.create", nearly(item=ITEM))
+    | of_type("conversation.item.delete", nearly(item_id=NAME))
+    | of_type("conversation.item.retrieve", nearly(item_id=NAME))
+    | of_type(
+        "conversation.item.truncate",
+        nearly(item_id=NAME, content_index=st.just(0), audio_end_ms=st.integers(0, 9)),
+    )
+    | of_type("output_audio_buffer.clear", st.just({}))
     | of_type("response.create", nearly(response=RESPONSE))
     | of_type("response.cancel", nearly(response_id=st.text()))
 )

@@ -34,6 +34,8 @@ from stream.protocols.openai_errors import (
     RefusedError,
     describe,
 )
+from stream.protocols.openai_idle import Idle
+from stream.protocols.openai_item_form import Given
 from stream.protocols.openai_items import Items
 from stream.questions import refusal
 from stream.sound_events import Noticed, Sound, Unwatch, Watch
@@ -89,6 +91,13 @@ class _Hearing:
         """Its audio that is in no item, in samples at 16 kHz."""
         return max(0, self.received - self.committed)
 
+    def check_whole(self, where: str, data: bytes) -> None:
+        """Raise `FieldError` unless it is whole samples of the format."""
+        size = self.format.sample_bytes
+        if len(data) % size:
+            problem = f"has {len(data)} bytes; expected samples of {size} bytes"
+            raise FieldError(where, problem)
+
 
 class InputAudioBuffer:
     """What a client appends, and what becomes of it."""
@@ -105,10 +114,11 @@ class InputAudioBuffer:
             session: The settings.
         """
         self._hub, self._owner, self._changed = hub, owner, changed
-        self._is_committing = False
+        self._is_flushing = False
         self._hearings: list[_Hearing] = []
         """The last of them takes audio; those before it owe finals."""
         self._told: list[Json] = []
+        self._idle = Idle()
         self.conversation = Conversation(session, ask=self._ask, cancel=self._cancel)
         self.ended_by: Error | None = None
         """What the hub ended a session with, if it did."""
@@ -125,16 +135,41 @@ class InputAudioBuffer:
             StreamError: If no session can be had.
         """
         hearing = self._taking() or self._begin(session)
-        sample_bytes = hearing.format.sample_bytes
-        if len(data) % sample_bytes:
-            raise FieldError(
-                "audio",
-                f"has {len(data)} bytes; expected samples of {sample_bytes} bytes",
-            )
-        size = int(hearing.format.rate * SLICE_S) * sample_bytes
-        for start in range(0, len(data), size):
-            self._hub.push(hearing.stream, data[start : start + size])
-            yield hearing.stream
+        hearing.check_whole("audio", data)
+        async for stream in self._hear(hearing, data):
+            yield stream
+
+    async def create(self, given: Given, session: Json) -> AsyncIterator[Stream]:
+        """Hear an item that the client creates, apart from other audio, as `append`.
+
+        A turn under way ends before it, and is not answered by itself.
+
+        Args:
+            given: The item; its audio is in the format of the settings.
+            session: The settings.
+
+        Raises:
+            FieldError: If it is not whole samples, or `Turns.create` refuses it.
+            StreamError: If no session can be had.
+        """
+        hearing = self._taking() or self._begin(session)
+        hearing.check_whole("item.content", given.audio)
+        self._flush(hearing)
+        turns = self.conversation.turns
+        added, done = turns.create(given)
+        self._told.append(added)
+        hearing.items.bring(given.name)
+        before = hearing.received
+        async for stream in self._hear(hearing, given.audio):
+            yield stream
+        self._flush(hearing)
+        samples = hearing.received - before
+        if hearing.items.manual:
+            hearing.committed += samples
+        else:
+            hearing.committed = hearing.received
+        turns.heard(given.name, samples / SAMPLE_RATE)
+        self._told += [done, *hearing.items.brought(samples)]
 
     def commit(self) -> None:
         """End the turn.
@@ -151,11 +186,8 @@ class InputAudioBuffer:
         found_ms = samples * 1000 // SAMPLE_RATE
         if found_ms < LEAST_COMMIT_MS and not is_speaking:
             raise EmptyCommitError(found_ms)
-        self._is_committing = True  # the client says itself when it is answered
-        try:
-            self._flush(hearing)
-        finally:
-            self._is_committing = False
+        self._flush(hearing)
+        hearing.committed = hearing.received
         if hearing.items.manual or not is_speaking:
             self._told += hearing.items.commit(samples)
 
@@ -169,6 +201,7 @@ class InputAudioBuffer:
         if hearing := self._taking():
             hearing.items.clear()
             self._flush(hearing)
+            hearing.committed = hearing.received
         self._told.append({"type": "input_audio_buffer.cleared"})
 
     def finish(self) -> None:
@@ -231,10 +264,20 @@ class InputAudioBuffer:
         self._hearings.append(hearing)
         return hearing
 
+    async def _hear(self, hearing: _Hearing, data: bytes) -> AsyncIterator[Stream]:
+        size = int(hearing.format.rate * SLICE_S) * hearing.format.sample_bytes
+        for start in range(0, len(data), size):
+            self._hub.push(hearing.stream, data[start : start + size])
+            yield hearing.stream
+
     def _flush(self, hearing: _Hearing) -> None:
-        self._hub.flush(hearing.stream)
-        self._pull()
-        hearing.committed = hearing.received
+        """End the segment under way; its client says itself when it is answered."""
+        self._is_flushing = True
+        try:
+            self._hub.flush(hearing.stream)
+            self._pull()
+        finally:
+            self._is_flushing = False
 
     def _pull(self) -> None:
         """Turn what the hub's sessions have told into what a client is told."""
@@ -249,10 +292,28 @@ class InputAudioBuffer:
                     if isinstance(event, SpeechEnded) and not hearing.items.manual:
                         hearing.committed = event.end
                     self._tell(hearing, event)
+        self._mind_idle()
         # The last one stays: it knows where the next one's audio begins.
         for hearing in [one for one in self._hearings[:-1] if one.is_over]:
             self._hearings.remove(hearing)
             self._free(hearing)
+
+    def _mind_idle(self) -> None:
+        """Let the model speak again if nobody has for long after its answer."""
+        hearing = self._taking()
+        if hearing is None or hearing.items.manual:
+            return
+        now, idle_ms = hearing.offset + hearing.received, self.conversation.idle_ms
+        start = self._idle.push(
+            now,
+            answering=self.conversation.is_answering,
+            speaking=hearing.items.is_speaking,
+            most=None if idle_ms is None else idle_ms * SAMPLE_RATE // 1000,
+        )
+        if start is not None:
+            hearing.committed = hearing.received
+            self._told += hearing.items.time_out(start, now)
+            self._told += self.conversation.turn_ended()
 
     def _tell(self, hearing: _Hearing, event: ServerEvent) -> None:
         """Tell of an event; let the conversation follow the server's turns."""
@@ -270,7 +331,7 @@ class InputAudioBuffer:
         self._told += [*told, *self.conversation.push(event)]
         if told and isinstance(event, SpeechStarted):
             self._told += self.conversation.turn_began()
-        elif told and isinstance(event, SpeechEnded) and not self._is_committing:
+        elif told and isinstance(event, SpeechEnded) and not self._is_flushing:
             self._told += self.conversation.turn_ended()
 
     def _ask(self, ask: Ask) -> None:

@@ -4,6 +4,7 @@ Pure.  A check takes where a value stands and the value; it returns what is kept
 or raises `FieldError`, which names the place.
 """
 
+import base64
 import json
 import math
 from collections.abc import Callable
@@ -57,9 +58,19 @@ def text_or_none(where: str, value: Any) -> str | None:
     return value
 
 
-def whole_or_none(where: str, value: Any) -> int | None:
-    """Take a whole number or null."""
-    return None if value is None else whole_between(0, 1 << 31)(where, value)
+def base64_bytes(where: str, value: Any) -> bytes:
+    """Take a text of base64; return what it stands for."""
+    if not isinstance(value, str):
+        raise FieldError(where, f"is {quote(value)}; expected a text of base64")
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError as exc:
+        raise FieldError(where, "is not base64") from exc
+
+
+def or_none(check: Check) -> Check:
+    """Return a check that takes null, too."""
+    return lambda where, value: None if value is None else check(where, value)
 
 
 def whole_between(least: int, most: int) -> Check:

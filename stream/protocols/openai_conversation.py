@@ -39,21 +39,46 @@ class Conversation:
         self._responses = Responses(self.turns)
         self._ask, self._cancel = ask, cancel
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is a conversation, and not a transcription."""
+        return bool(self.session["type"] == "realtime")
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer is under way that is part of it."""
+        return self._responses.active is not None
+
+    @property
+    def idle_ms(self) -> int | None:
+        """How long nobody may speak after an answer, if that has an end."""
+        if not self._wants("create_response"):
+            return None
+        turns: Json = self.session["audio"]["input"]["turn_detection"]
+        return turns.get("idle_timeout_ms")
+
     def take(self, event: Json) -> list[Json] | None:
-        """Take an event of the client's; return what it is told.
+        """Take an event of the client's, but for items; return what it is told.
 
         Returns:
-            None if it is no event of a conversation, or this is none.
+            None if it is no event about items, or one of a conversation, and this is
+            none.
 
         Raises:
             FieldError: If a value is not what it should be.
             RefusedError: If it comes at the wrong time.
         """
-        if self.session["type"] != "realtime":
-            return None
         match event.get("type"):
-            case "conversation.item.create":
-                return self.turns.create(event.get("item"))
+            case "conversation.item.retrieve":
+                return self.turns.retrieve(event.get("item_id"))
+            case "conversation.item.delete":
+                return self.turns.delete(event.get("item_id"))
+            case "conversation.item.truncate":
+                return self.turns.truncate(event)
+            case "output_audio_buffer.clear":
+                return []  # nothing was spoken, and what clears names who spoke it
+            case _ if not self.is_held:
+                return None
             case "response.create":
                 return self._create(event.get("response"))
             case "response.cancel":
@@ -66,18 +91,18 @@ class Conversation:
 
     def turn_began(self) -> list[Json]:
         """Note that the user speaks; return what is told of an answer it stops."""
-        if not self._wants("interrupt_response") or self._responses.active is None:
+        if not self._wants("interrupt_response") or not self.is_answering:
             return []
         return self._stop(None, "turn_detected")
 
     def turn_ended(self) -> list[Json]:
         """Note that the user has spoken; return what is told of the answer."""
-        if not self._wants("create_response") or self._responses.active is not None:
+        if not self._wants("create_response") or self.is_answering:
             return []
         return self._create(None)
 
     def _wants(self, what: str) -> bool:
-        if self.session["type"] != "realtime":
+        if not self.is_held:
             return False
         turns = self.session["audio"]["input"]["turn_detection"]
         return turns is not None and bool(turns.get(what, True))

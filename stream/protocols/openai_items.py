@@ -2,6 +2,7 @@
 
     server's turns   a segment is an item: started, stopped, committed, transcribed
     client's turns   all segments between two commits are one item
+    brought          an item that the client creates, with audio of its own
 
 Pure: events of our sessions in, events of OpenAI's protocol out, without their
 `event_id`.  It knows no connection and no settings but whose the turns are.
@@ -64,13 +65,17 @@ class Items:
         """The item that a segment belongs to, and where the segment starts."""
         self._gathered: _Item | None = None
         """What the next commit is about."""
+        self._brought: _Item | None = None
+        """What the client creates, while its audio is heard."""
         self._turns = turns or Turns()
 
     @property
     def is_speaking(self) -> bool:
-        """Whether a turn of the server's has begun and not ended."""
+        """Whether a turn of the server's, or an item with audio, is not at its end."""
         items = (item for item, _ in self._of_segment.values())
-        return any(not (item.is_committed or item.is_cleared) for item in items)
+        return self._brought is not None or any(
+            not (item.is_committed or item.is_cleared) for item in items
+        )
 
     def push(self, event: ServerEvent, *, offset: int = 0) -> list[Json]:
         """Take an event of the session; return what a client is told.
@@ -114,13 +119,47 @@ class Items:
                 item.is_cleared = True
         self._gathered = None
 
+    def bring(self, name: str) -> None:
+        """Take all audio from here on as that of an item that the client creates."""
+        self._brought = _Item(name)
+
+    def brought(self, samples: int) -> list[Json]:
+        """Note that this audio is heard, and its segments have ended.
+
+        Args:
+            samples: Of it, at 16 kHz.
+        """
+        item, self._brought = self._brought, None
+        assert item is not None, "nothing was to be brought"
+        item.samples, item.is_committed = samples, True
+        return self._completed(item)
+
+    def time_out(self, start: int, end: int) -> list[Json]:
+        """Make an item of audio in which nobody spoke.
+
+        Args:
+            start: Where it begins in the client's audio, in samples at 16 kHz.
+            end: Where it ends.
+        """
+        item = _Item(_new_id(), samples=end - start)
+        timed_out = {
+            "type": "input_audio_buffer.timeout_triggered",
+            "audio_start_ms": _ms(start),
+            "audio_end_ms": _ms(end),
+            "item_id": item.id,
+        }
+        committed = self._committed(item, is_clients=True)
+        return [timed_out, *committed, *self._completed(item)]
+
     def _start(self, event: SpeechStarted, offset: int) -> Iterator[Json]:
-        item = self._gathered if self.manual else None
+        item = self._brought or (self._gathered if self.manual else None)
         if item is None:
             item = _Item(_new_id())
         self._of_segment[event.segment] = item, event.start
         item.open.add(event.segment)
         item.deltas.push(event)
+        if item is self._brought:
+            return
         if self.manual:
             self._gathered = item
             return
@@ -132,7 +171,7 @@ class Items:
 
     def _stop(self, event: SpeechEnded, offset: int) -> Iterator[Json]:
         item, start = self._of_segment[event.segment]
-        if self.manual or item.is_cleared:
+        if self.manual or item.is_cleared or item is self._brought:
             return
         item.samples = event.end - start
         yield {
@@ -155,6 +194,7 @@ class Items:
             "role": "user",
             "content": [{"type": "input_audio", "transcript": None}],
         }
+        self._turns.history.note(told)
         for name in ("added", "done"):
             yield {"type": f"conversation.item.{name}", **previous, "item": told}
 
@@ -172,6 +212,7 @@ class Items:
             kind = BY_CODE.get(item.error.code, ENGINE)
             return [_about(item, "failed", error=describe(kind, item.error.message))]
         transcript, cost = whole(item.finals), usage(item.samples)
+        self._turns.history.transcribed(item.id, transcript)
         return [_about(item, "completed", transcript=transcript, usage=cost)]
 
 

@@ -8,12 +8,12 @@ openai_items.py items, and the session decides.  docs/openai.md is what clients 
 """
 
 import asyncio
-import base64
 import json
 import logging
 import secrets
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.routing import WebSocketRoute
@@ -24,10 +24,11 @@ from stream.auth import ClientSecrets, authorize, bearer, check_origin, is_known
 from stream.errors import InternalError, StreamError, UnsupportedRequestError, quote
 from stream.events import Error
 from stream.hub import Hub
+from stream.live import Stream
 from stream.protocols import openai_listening, openai_session
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.protocols.openai_buffer import InputAudioBuffer
-from stream.protocols.openai_checks import Json, read_json
+from stream.protocols.openai_checks import Json, base64_bytes, read_json
 from stream.protocols.openai_errors import (
     BY_CODE,
     ENGINE,
@@ -38,6 +39,7 @@ from stream.protocols.openai_errors import (
     kind_of,
     refusal,
 )
+from stream.protocols.openai_item_form import read_item
 from stream.resume import ForgottenError
 from stream.websocket import EXPLAIN, MAX_MESSAGE_BYTES, READS_ON
 from stream.wishes import options_of
@@ -151,6 +153,8 @@ class RealtimeConnection:
                     self._buffer.commit()
                 case "input_audio_buffer.clear":
                     self._buffer.clear()
+                case "conversation.item.create" if self._buffer.conversation.is_held:
+                    await self._create(event.get("item"), reads_on)
                 case _:
                     self._converse(event)
         except (FieldError, RefusedError) as exc:
@@ -211,13 +215,26 @@ class RealtimeConnection:
             FieldError: If it is not base64 of whole samples.
             StreamError: If no session can be had, or the engine is far behind.
         """
-        if not isinstance(audio, str):
-            raise FieldError("audio", f"is {quote(audio)}; expected a text of base64")
-        try:
-            data = base64.b64decode(audio, validate=True)
-        except ValueError as exc:
-            raise FieldError("audio", "is not base64") from exc
-        async for stream in self._buffer.append(data, self._session):
+        data = base64_bytes("audio", audio)
+        await self._hear(self._buffer.append(data, self._session), reads_on)
+
+    async def _create(self, item: Any, reads_on: bool) -> None:
+        """Take an item of the client's; if it has audio, hear that.
+
+        Raises:
+            FieldError: If it is none that is taken.
+            StreamError: As `_append` does.
+        """
+        given = read_item(item)
+        self._drain()  # what it follows was told before
+        if given.audio:
+            await self._hear(self._buffer.create(given, self._session), reads_on)
+            return
+        for told in self._buffer.conversation.turns.create(given):
+            self._tell(told)
+
+    async def _hear(self, heard: AsyncIterator[Stream], reads_on: bool) -> None:
+        async for stream in heard:
             await self._channel.hold(stream, reads_on=reads_on)
             self._drain()  # a turn that has ended is asked about before the next one
             await asyncio.sleep(0)

@@ -118,7 +118,7 @@ class Responses:
         found = self._open.pop(wanted, None) if isinstance(wanted, str) else None
         if found is None:
             raise NotActiveError("there is no such response to cancel")
-        return found.id, found.cancelled(reason)
+        return found.id, self._noted(found.cancelled(reason))
 
     def push(self, event: object) -> list[Json]:
         """Take an event of the session; return what is told."""
@@ -126,15 +126,22 @@ class Responses:
             case AnswerStarted(id=name) if response := self._open.get(name):
                 place = None
                 if response.in_conversation:
-                    place = self._turns.add(response.item_id)
-                return response.begin(place)
+                    place = self._turns.history.add(response.item_id)
+                return self._noted(response.begin(place))
             case AnswerPartial(id=name, text=text) if response := self._open.get(name):
                 return response.grow(text)
             case Answer(id=name) if response := self._open.pop(name, None):
-                return response.finish(event)
+                return self._noted(response.finish(event))
             case Error(question=str(name)) if response := self._open.pop(name, None):
-                return response.failed(event)
+                return self._noted(response.failed(event))
         return []
+
+    def _noted(self, told: list[Json]) -> list[Json]:
+        """Return what is told, its item kept in the conversation's history."""
+        for event in told:
+            if event["type"].startswith("conversation.item."):
+                self._turns.history.note(event["item"])
+        return told
 
 
 def _metadata(value: Any) -> Json | None:

@@ -24,11 +24,11 @@ from stream.protocols.openai_checks import (
     json_object,
     one_of,
     only_text,
+    or_none,
     text_or_none,
     texts_or_none,
     tokens_or_inf,
     whole_between,
-    whole_or_none,
 )
 from stream.protocols.openai_errors import FieldError
 from stream.segmenter import SegmenterConfig
@@ -298,7 +298,7 @@ def _turns(where: str, current: Json, value: Any) -> Json | None:
             "threshold": between(0.0, 1.0),
             "prefix_padding_ms": whole_between(*PADDING_MS),
             "silence_duration_ms": whole_between(*SILENCE_MS),
-            "idle_timeout_ms": whole_or_none,
+            "idle_timeout_ms": or_none(whole_between(FRAME_MS, 1 << 31)),
         }
         defaults = {
             "type": kind,

@@ -8,22 +8,20 @@ last seconds of all that was heard.  Pure.  A model is asked about audio and kee
 dialogue: what was answered before is not part of a question.
 """
 
-import secrets
 from typing import Any
 
 from stream.errors import quote
 from stream.events import Ask
-from stream.protocols.openai_checks import Json, json_object, one_of
+from stream.protocols.openai_checks import Json, json_object, whole_between
 from stream.protocols.openai_errors import FieldError
+from stream.protocols.openai_history import History
+from stream.protocols.openai_item_form import Given, text_of
 from stream.questions import MAX_TEXT
 from stream.recent import MAX_SECONDS
 
-NAME_BYTES = 12  # of randomness in an item's name
-MAX_NAME = 64  # characters of a client's own
 WHAT = "What do you hear?"
 """Asked where neither instructions nor an item say what."""
-TEXTS = ("input_text", "output_text", "text")
-_role = one_of("user", "system", "assistant")
+_whole = whole_between(0, 1 << 31)
 
 
 class Turns:
@@ -35,21 +33,15 @@ class Turns:
         Args:
             last: The item that these follow.
         """
-        self.last = last
-        """The last item."""
+        self.history = History(last=last)
+        """All items."""
         self._audio: str | None = None
         """The last item of audio."""
         self._seconds: float | None = None
-        """Of it, if the client committed it; else it is the last segment."""
+        """Of it, if the client says where it ends; else it is the last segment."""
         self._is_audio_newest = False
-        self._texts: list[str] = []
-        """Of the user, since the last response."""
-
-    def add(self, name: str) -> dict[str, str | None]:
-        """Add an item; return what tells its place."""
-        place = {"previous_item_id": self.last}
-        self.last = name
-        return place
+        self._texts: dict[str, str] = {}
+        """Of the user, since the last response, by their items."""
 
     def add_audio(
         self, name: str, *, seconds: float | None = None
@@ -60,41 +52,74 @@ class Turns:
             name: Of the item.
             seconds: Its length, if the client committed it.
         """
-        self._audio, self._seconds, self._is_audio_newest = name, seconds, True
-        return self.add(name)
+        self.heard(name, seconds)
+        return self.history.add(name)
 
-    def create(self, wanted: Any) -> list[Json]:
-        """Add an item of the client's; return what is told.
+    def heard(self, name: str, seconds: float | None) -> None:
+        """Note what audio came last; as `add_audio`, for an item that is there."""
+        self._audio, self._seconds, self._is_audio_newest = name, seconds, True
+
+    def create(self, given: Given) -> list[Json]:
+        """Add an item of the client's; return what tells that it is there, and done.
 
         Raises:
-            FieldError: If it is no message of text.
+            FieldError: If there is another one of its name, or too much is asked.
         """
-        item = json_object("item", wanted)
-        role = _role("item.role", item.get("role", "user"))
-        text = _text_of("item", item)
-        name = item.get("id") or f"item_{secrets.token_hex(NAME_BYTES)}"
-        if not isinstance(name, str) or len(name) > MAX_NAME:
-            problem = f"is {quote(name)}; expected a text of {MAX_NAME} characters"
+        if given.name in self.history:
+            problem = f"is {quote(given.name)}, which is the name of another item"
             raise FieldError("item.id", problem)
-        if role != "assistant":
-            if sum(map(len, self._texts)) + len(text) > MAX_TEXT:
+        if given.text is not None:
+            if sum(map(len, self._texts.values())) + len(given.text) > MAX_TEXT:
                 problem = f"makes more than {MAX_TEXT} characters since the last answer"
                 raise FieldError("item.content", problem)
-            self._texts.append(text)
+            self._texts[given.name] = given.text
             self._is_audio_newest = False
-        place = self.add(name)
-        told = {
-            "id": name,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": role,
-            "content": item["content"],
-        }
+        place = self.history.add(given.name)
+        self.history.note(given.shown)
         return [
-            {"type": f"conversation.item.{what}", **place, "item": told}
+            {"type": f"conversation.item.{what}", **place, "item": given.shown}
             for what in ("added", "done")
         ]
+
+    def retrieve(self, name: Any) -> list[Json]:
+        """Return what tells an item.
+
+        Raises:
+            FieldError: If there is no such item.
+        """
+        item = self.history.find(name)
+        return [{"type": "conversation.item.retrieved", "item": item}]
+
+    def delete(self, name: Any) -> list[Json]:
+        """Take an item out, so that nothing is asked with it; return what is told.
+
+        Raises:
+            FieldError: If there is no such item.
+        """
+        self.history.delete(name)
+        self._texts.pop(name, None)
+        if name == self._audio:
+            self._audio, self._is_audio_newest = None, False
+        return [{"type": "conversation.item.deleted", "item_id": name}]
+
+    def truncate(self, event: Json) -> list[Json]:
+        """Take an answer's text away, as if it had not been heard; return what is told.
+
+        Raises:
+            FieldError: If there is no such item, or it is no answer.
+        """
+        item = self.history.find(event.get("item_id"))
+        if item.get("role") != "assistant":
+            problem = f"is {quote(item['id'])}; only an answer can be truncated"
+            raise FieldError("item_id", problem)
+        where = {
+            name: _whole(name, event.get(name))
+            for name in ("content_index", "audio_end_ms")
+        }
+        text = {"type": "output_text", "text": ""}
+        self.history.note(item | {"content": [text]})
+        told = {"type": "conversation.item.truncated", "item_id": item["id"]}
+        return [told | where]
 
     def question(
         self, name: str, *, instructions: str, items: Any, max_tokens: int
@@ -111,7 +136,7 @@ class Turns:
         Raises:
             FieldError: If the input is not what it should be.
         """
-        texts, about_audio = self._texts, self._is_audio_newest
+        texts, about_audio = [*self._texts.values()], self._is_audio_newest
         if items is not None:
             texts, about_audio = self._input(items)
         text = "\n".join(part for part in (instructions, *texts) if part.strip())
@@ -125,7 +150,7 @@ class Turns:
 
     def answered(self) -> None:
         """Forget the texts: a response to them has begun."""
-        self._texts = []
+        self._texts = {}
 
     def _input(self, items: Any) -> tuple[list[str], bool]:
         """Return the texts of a response's own input, and whether audio is in it."""
@@ -137,33 +162,10 @@ class Turns:
             where = f"response.input[{i}]"
             item = json_object(where, value)
             if item.get("type") != "item_reference":
-                texts.append(_text_of(where, item))
+                texts.append(text_of(where, item))
             elif self._audio is None or item.get("id") != self._audio:
                 problem = "is not the last item of audio; others cannot be asked about"
                 raise FieldError(where, problem)
             else:
                 about_audio = True
         return texts, about_audio
-
-
-def _text_of(where: str, item: Json) -> str:
-    """Return the text of a message.
-
-    Raises:
-        FieldError: If it is none, or has something else in it.
-    """
-    kind, content = item.get("type", "message"), item.get("content")
-    if kind != "message":
-        raise FieldError(f"{where}.type", f"is {quote(kind)}; expected message")
-    if not isinstance(content, list):
-        problem = f"is {quote(content)}; expected a list"
-        raise FieldError(f"{where}.content", problem)
-    texts = []
-    for i, value in enumerate(content):
-        part = json_object(f"{where}.content[{i}]", value)
-        kind, text = part.get("type"), part.get("text")
-        if kind not in TEXTS or not isinstance(text, str):
-            problem = f"is {quote(kind)}; expected input_text, with a text"
-            raise FieldError(f"{where}.content[{i}].type", problem)
-        texts.append(text)
-    return "\n".join(texts)

@@ -7,50 +7,22 @@ import json
 
 import pytest
 
+from tests.fakes.conversing import (
+    COMMITTED,
+    DONE,
+    MODEL,
+    ask,
+    kinds,
+    say,
+    server_vad,
+    session_of,
+    settle,
+    text_of,
+)
 from tests.fakes.engine import speak
 from tests.fakes.process import serving
 from tests.fakes.realtime import RATE_16K, dial, encoded, receive, sdk, until
 from tests.fakes.server import running
-
-MODEL = {"model": "gpt-realtime"}
-DONE = "response.done"
-COMMITTED = "input_audio_buffer.committed"
-
-
-def session_of(*, turns=None, **more):
-    """Return settings: 16 kHz, no turns detected unless `turns` are."""
-    audio = {"input": RATE_16K["audio"]["input"] | {"turn_detection": turns}}
-    return {"type": "realtime", "audio": audio, **more}
-
-
-def server_vad(**more):
-    return {"type": "server_vad", **more}
-
-
-def kinds(events):
-    return [event.type for event in events]
-
-
-def text_of(events):
-    """Return the text of the response that ended last."""
-    return events[-1].response.output[0].content[0].text
-
-
-async def settle(connection, **settings):
-    """Change the settings; return them."""
-    await connection.session.update(session=session_of(**settings))
-    return (await until(connection, "session.updated"))[-1].session
-
-
-async def say(connection, *words):
-    """Say words as one turn, and commit it."""
-    await connection.input_audio_buffer.append(audio=encoded(speak(*words)))
-    await connection.input_audio_buffer.commit()
-
-
-def ask(text):
-    content = [{"type": "input_text", "text": text}]
-    return {"type": "message", "role": "user", "content": content}
 
 
 async def test_the_sdk_holds_a_conversation_with_a_process(tmp_path):
@@ -299,15 +271,25 @@ ITEM = {"type": "message", "role": "user"}
         ({"type": "conversation.item.create"}, "item"),
         (
             {"type": "conversation.item.create", "item": {"type": "function_call"}},
-            "item.type",
+            "item.name",
         ),
         ({"type": "conversation.item.create", "item": ITEM}, "item.content"),
         (
             {
                 "type": "conversation.item.create",
+                "item": ITEM | {"content": [{"type": "input_audio", "audio": "AAAA"}]},
+            },
+            "item.content",
+        ),
+        ({"type": "conversation.item.delete", "item_id": "no"}, "item_id"),
+        ({"type": "conversation.item.retrieve"}, "item_id"),
+        ({"type": "conversation.item.truncate", "item_id": ["a"]}, "item_id"),
+        (
+            {
+                "type": "conversation.item.create",
                 "item": ITEM | {"content": [{"type": "input_audio", "audio": ""}]},
             },
-            "item.content[0].type",
+            "item.content[0].audio",
         ),
         (
             {

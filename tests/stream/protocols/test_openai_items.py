@@ -52,7 +52,7 @@ def test_a_segment_is_an_item_from_its_start_to_its_transcript():
         "delta",
         "completed",
     ]
-    name = turns.last
+    name = turns.history.last
     assert {e.get("item_id", name) for e in events} == {name}
     assert (events[0]["audio_start_ms"], events[2]["audio_end_ms"]) == (1000, 3500)
     assert events[-1]["transcript"] == "Hello world"
