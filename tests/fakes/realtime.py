@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import contextlib
+import io
 import json
 
+import soundfile
 from openai import AsyncOpenAI
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
@@ -32,6 +34,13 @@ DELTA = "conversation.item.input_audio_transcription.delta"
 
 def encoded(pcm):
     return base64.b64encode(pcm).decode()
+
+
+def written(samples, subtype):
+    """Return samples of -1 to 1 as a codec has them, without a header."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, 8_000, format="RAW", subtype=subtype)
+    return file.getvalue()
 
 
 @contextlib.asynccontextmanager

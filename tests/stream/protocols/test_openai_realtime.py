@@ -5,13 +5,11 @@ import contextlib
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import soxr
 from openai import AsyncOpenAI
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from stream.audio import SAMPLE_RATE, to_float, to_pcm
+from stream.audio import SAMPLE_RATE
 from stream.config import AuthConfig
 from tests.fakes.engine import UNKNOWN, ScriptedEngine, speak
 from tests.fakes.process import serving
@@ -146,40 +144,6 @@ async def test_settings_may_change_between_two_turns():
         previous = [e.previous_item_id for e in events if e.type.endswith("committed")]
         assert previous[1] is not None
         await server.until(lambda: len(server.hub.streams) == 1)
-
-
-def mulaw(samples):
-    """Return the loudest code for what is loud, and that of silence for the rest."""
-    return np.where(samples > 0.1, 128, 255).astype(np.uint8).tobytes()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "rate", "encode"),
-    [
-        ({"type": "audio/pcm"}, 24_000, to_pcm),
-        ({"type": "audio/pcm", "rate": 8_000}, 8_000, to_pcm),
-        ({"type": "audio/pcm", "rate": 44_100}, 44_100, to_pcm),
-        ({"type": "audio/pcm", "rate": 48_000}, 48_000, to_pcm),
-        ({"type": "audio/pcmu"}, 8_000, mulaw),
-    ],
-)
-async def test_audio_of_every_format_is_heard_at_its_time(wanted, rate, encode):
-    loud = to_float(speak(0, 9_000, 9_000, 0, 0))
-    samples = soxr.resample(loud, SAMPLE_RATE, rate).astype(np.float32)
-    async with running() as server, sdk(f"127.0.0.1:{server.port}") as connection:
-        await connection.session.update(
-            session=session_of({"audio": {"input": {"format": wanted}}})
-        )
-        await connection.input_audio_buffer.append(audio=encoded(encode(samples)))
-        events = await until(connection, COMPLETED)
-        times = [
-            getattr(e, "audio_start_ms", getattr(e, "audio_end_ms", None))
-            for e in events
-        ]
-        start, end = (time for time in times if time is not None)
-        # From 100 ms of pre-roll before 300 ms on, to 60 ms behind 900 ms.
-        assert start == pytest.approx(200, abs=60)
-        assert end == pytest.approx(960, abs=60)
 
 
 async def test_a_segment_that_the_engine_fails_on_is_told_on_its_item():
