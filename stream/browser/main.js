@@ -56,14 +56,14 @@ async function begin() {
   const tasks = [...found.tasks, ...found.prompted_tasks].filter((task) => task !== TRANSCRIBE);
   for (const task of tasks.filter((name) => name.startsWith("translate:"))) {
     $("translation").append(new Option(nameOf(names, task.slice("translate:".length)), task));
-    $("translation-label").hidden = false;
+    $("translation-label").hidden = $("wishes").hidden = false;
   }
   for (const task of found.prompted_tasks.filter((name) => !name.startsWith("translate:"))) {
     const label = document.createElement("label");
     const box = Object.assign(document.createElement("input"), { type: "checkbox", value: task });
     label.append(box, ` ${task.replaceAll("_", " ")}`);
     $("standing").append(label);
-    $("standing").hidden = false;
+    $("standing").hidden = $("wishes").hidden = false;
   }
   $("asking").hidden = !found.answers_questions;
   $("sounds-label").hidden = !found.sounds.length;
@@ -109,18 +109,15 @@ async function start() {
 }
 
 function open() {
-  const translation = $("translation").value;
-  const standing = [...$("standing").querySelectorAll(":checked")].map((box) => box.value);
-  const tasks = [TRANSCRIBE, ...(translation ? [translation] : []), ...standing];
-  $("captions").classList.toggle("translated", Boolean(translation));
   const address = new URL("/v1/stream", location.href);
   address.protocol = address.protocol.replace("http", "ws");
+  $("captions").classList.remove("translated");
   session = new Session({
     url: address.href,
     protocols: protocolsOf($("token").value),
     request: {
       rate: RATE,
-      tasks,
+      tasks: tasksOf(),
       language: $("language").value || null,
       ...($("speakers").checked ? { speakers: mostSpeakers } : {}),
       sounds: $("sounds").checked,
@@ -130,6 +127,14 @@ function open() {
     onState: follow,
   });
   session.open();
+}
+
+// What is wanted of each segment; translations have their column from then on.
+function tasksOf() {
+  const translation = $("translation").value;
+  const standing = [...$("standing").querySelectorAll(":checked")].map((box) => box.value);
+  if (translation) $("captions").classList.add("translated");
+  return [TRANSCRIBE, ...(translation ? [translation] : []), ...standing];
 }
 
 // A page cannot send headers with a WebSocket: a token travels as a subprotocol.
@@ -239,7 +244,8 @@ function showChoice() {
 }
 
 function show(text, isWrong = false) {
-  $("status").textContent = text;
+  // Said again, it would be read again.
+  if ($("status").textContent !== text) $("status").textContent = text;
   $("status").classList.toggle("wrong", isWrong);
 }
 
@@ -257,6 +263,10 @@ $("controls").addEventListener("submit", (event) => {
 });
 $("stop").addEventListener("click", stop);
 $("controls").addEventListener("change", showChoice);
+$("wishes").addEventListener("change", () => {
+  // A file that was heard to its end has no further segments.
+  if (session && !session.isOver && !isHeard) session.change({ tasks: tasksOf() });
+});
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const question = $("question").value.trim();

@@ -3,6 +3,9 @@
 //   idle ─open─▶ connecting ─started─▶ live ─end─▶ … ─▶ ended, or failed
 //                    ▲  dropped          │
 //                    └───────────────────┘
+//
+// With other wishes it ends on the server, which tells its last finals, and goes on as
+// another one there; to the page it is one.
 
 import { RATE } from "./resampler.js";
 import { SoundReceipts, isRefusal, isSound } from "./sounds.js";
@@ -26,7 +29,10 @@ export class Session {
   #asks = []; // all of this server's session
   #open = new Set(); // ids without answers
   #numAsked = 0;
+  #numSaid = 0; // … of them, what the server was asked
   #names = new Map(); // speaker → name, as long as the server knows the voices
+  #mostSpeaker = 0; // the highest number so far
+  #speakersBefore = 0; // … when the server began to count from 1
   #watches = new Map(); // id → what is listened for
   #saidWatches = new Map(); // … of those, what the server was told
   #receipts = new SoundReceipts();
@@ -36,6 +42,8 @@ export class Session {
   #isEnding = false;
   #isOver = false;
   #waiting = [];
+  #next = null; // the wishes with which it goes on
+  #heardUntil = Infinity; // audio from there on waits for them
 
   // request: fields of `start`, without `watches`; onEvent(event, latencyMs or null);
   // onState(name, why).
@@ -58,7 +66,7 @@ export class Session {
   }
 
   open() {
-    if (!this.#attempts) this.onState("connecting");
+    if (!this.#attempts && this.#name === null) this.onState("connecting");
     const socket = new WebSocket(this.url, this.protocols);
     this.#socket = socket;
     socket.onopen = () => {
@@ -86,43 +94,61 @@ export class Session {
     }
   }
 
+  // Goes on with other wishes from the next audio on: fields of `start` that change.
+  change(wishes) {
+    if (this.#isOver || this.#isEnding) return;
+    const isFirst = this.#next === null;
+    this.#next = { ...this.request, ...this.#next, ...wishes };
+    this.#heardUntil = Math.min(this.#heardUntil, this.#end);
+    if (isFirst && this.#isLive) this.#say({ type: "end" });
+  }
+
   ask(text, seconds) {
     const ask = { type: "ask", id: `q${++this.#numAsked}`, text, about: "recent", seconds };
     this.#asks.push(ask);
     this.#open.add(ask.id);
-    if (this.#isLive) this.#say(ask);
+    if (this.#hears) this.#sayAsk(ask);
     return ask.id;
   }
 
   nameSpeaker(speaker, name) {
-    this.#names.set(speaker, name);
-    if (this.#isLive) this.#say({ type: "name_speaker", speaker, name });
+    const isKnown = speaker > this.#speakersBefore;
+    if (!isKnown) this.onEvent({ type: "speaker_named", speaker, name }, null);
+    else {
+      this.#names.set(speaker, name);
+      if (this.#isLive) this.#sayName(speaker, name);
+    }
   }
 
   watch(watch) {
     this.#watches.set(watch.id, watch);
-    if (this.#isLive) this.#sayWatches();
+    if (this.#hears) this.#sayWatches();
   }
 
   unwatch(id) {
     this.#watches.delete(id);
-    if (this.#isLive) this.#sayWatches();
+    if (this.#hears) this.#sayWatches();
   }
 
   // Ends the segment: what is said is all, for now.
   flush() {
     this.#isFlushed = true;
-    if (this.#isLive) this.#say({ type: "flush" });
+    if (this.#hears) this.#say({ type: "flush" });
   }
 
   end() {
     this.#isEnding = true;
-    if (this.#isLive) this.#say({ type: "end" });
+    if (this.#hears) this.#say({ type: "end" });
   }
 
   close() {
     this.#finish("ended");
     this.#socket?.close();
+  }
+
+  // Whether the server hears more of the session that it has.
+  get #hears() {
+    return this.#isLive && this.#next === null;
   }
 
   #resume() {
@@ -139,6 +165,7 @@ export class Session {
 
   #take(event) {
     const latency = this.#latency(event); // before its audio is forgotten
+    this.#countOn(event);
     if (event.type === "started") this.#begin(event);
     else {
       this.#seq = Math.max(this.#seq, event.seq);
@@ -148,6 +175,7 @@ export class Session {
       if (event.type === "error" && event.question) this.#open.delete(event.question);
       if (isRefusal(event)) this.#watches.delete(event.watch); // not to be said again
     }
+    if (event.type === "ended" && this.#next) return this.#goOn();
     this.onEvent(event, latency);
     if (event.type === "ended") this.#finish("ended");
     const isAbout = event.segment || event.question || event.watch || event.task;
@@ -155,14 +183,32 @@ export class Session {
     if (isLast && !PASSING.has(event.code)) this.#finish("failed", event.message);
   }
 
+  // Begins another session where the last one, all of which was told, has ended.
+  #goOn() {
+    this.request = this.#next;
+    this.#next = null;
+    this.#heardUntil = Infinity;
+    this.#name = ""; // what is begun is none that the server has
+    this.#asks = this.#asks.slice(this.#numSaid);
+    this.#isLive = false;
+    this.#socket.onclose = () => this.#isOver || this.open(); // the place is free then
+    this.#socket.close();
+  }
+
+  // Speakers are counted from 1 by each session of the server; here they go on.
+  #countOn(event) {
+    const told = event.type === "speaker_named" ? [event] : event.type === "speakers" ? event.turns : [];
+    for (const one of told) {
+      one.speaker += this.#speakersBefore;
+      this.#mostSpeaker = Math.max(this.#mostSpeaker, one.speaker);
+    }
+  }
+
   #begin(event) {
     if (!event.resumed && this.#name !== null) {
-      for (const id of this.#open) {
-        this.onEvent({ type: "error", question: id, message: "lost with the connection" }, null);
-      }
-      this.#open.clear();
-      this.#asks = [];
-      this.#names.clear(); // another server counts speakers anew
+      if (this.#name) this.#lose();
+      this.#names.clear(); // another session counts speakers anew
+      this.#speakersBefore = this.#mostSpeaker;
     }
     this.#name = event.session;
     this.#tasks = event.tasks;
@@ -171,11 +217,30 @@ export class Session {
     this.#isLive = true;
     this.onState("live");
     this.#send(); // before the questions, which are about it
-    for (const [speaker, name] of this.#names) this.#say({ type: "name_speaker", speaker, name });
-    for (const ask of this.#asks.slice(event.asked)) this.#say(ask);
+    for (const [speaker, name] of this.#names) this.#sayName(speaker, name);
+    this.#numSaid = event.asked;
+    for (const ask of this.#asks.slice(event.asked)) this.#sayAsk(ask);
     this.#sayWatches();
     if (this.#isFlushed) this.#say({ type: "flush" });
-    if (this.#isEnding) this.#say({ type: "end" });
+    if (this.#isEnding || this.#next) this.#say({ type: "end" });
+  }
+
+  // Tells that questions will have no answers: the server knows nothing of them.
+  #lose() {
+    for (const id of this.#open) {
+      this.onEvent({ type: "error", question: id, message: "lost with the connection" }, null);
+    }
+    this.#open.clear();
+    this.#asks = [];
+  }
+
+  #sayAsk(ask) {
+    this.#numSaid += 1;
+    this.#say(ask);
+  }
+
+  #sayName(speaker, name) {
+    this.#say({ type: "name_speaker", speaker: speaker - this.#speakersBefore, name });
   }
 
   // Says what has changed of what is listened for.
@@ -220,6 +285,7 @@ export class Session {
   #send() {
     if (!this.#isLive) return;
     for (const { start, samples } of this.#pieces) {
+      if (start >= this.#heardUntil) break;
       if (start + samples.length <= this.#sent) continue;
       this.#socket.send(samples.slice(Math.max(0, this.#sent - start)));
       this.#sent = start + samples.length;
