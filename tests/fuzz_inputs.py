@@ -8,6 +8,7 @@ takes a hundredth of the time that Hypothesis takes to think of one.
 import json
 import struct
 from base64 import b64encode
+from dataclasses import MISSING, fields
 from io import BytesIO
 from random import Random
 from typing import Any, get_args, get_type_hints
@@ -40,7 +41,7 @@ VALUES = st.recursive(
 )
 VOICE = b"\1\0" * 25_600  # 1.6 s, the least that is taken
 OF_TYPE = {
-    str: st.text(max_size=20) | st.sampled_from(["a", "b"]),
+    str: st.text(max_size=20) | st.sampled_from(["a", "b", "word 1"]),
     int: st.integers(0, 200) | st.integers(-1, 2**54),
     float: st.sampled_from([0.0, 0.5, 10.0]) | st.floats(),
     bool: st.booleans(),
@@ -56,8 +57,12 @@ NAMED = {
     "task": st.sampled_from([None, "describe"]),
     "language": st.sampled_from([None, "en"]),
     "about": st.sampled_from(ABOUT),
-    "speaker": st.sampled_from([0, 1, 2]),
-    "voice": st.sampled_from(["", "AAAA", "?", b64encode(VOICE).decode()]),
+    "speaker": st.sampled_from([0, 0, 1, 2]),
+    "name": st.sampled_from(["Anna", "Ben", "", "\n"]),
+    "voice": st.sampled_from([*[b64encode(VOICE).decode()] * 2, "", "AAAA", "?"]),
+    "threshold": st.sampled_from([None, 0.5, 0.0]),
+    "min_s": st.sampled_from([None, 0.0, 1.0, -1.0]),
+    "cooldown_s": st.sampled_from([None, 0.0, 1.0, 1e9]),
 }
 """What is right for a field of the native protocol, where its type says too little."""
 
@@ -67,10 +72,16 @@ def mostly(good, other):
     return st.integers(0, 7).flatmap(lambda choice: good if choice else other)
 
 
-def nearly(**known):
-    """Return objects with some of the keys, most with a good value, some with any."""
+def nearly(*needed, **known):
+    """Return objects with some of the keys, most with a good value, some with any.
+
+    Args:
+        needed: Keys that are there; `damaged` takes them away now and then.
+        known: Good values of all keys.
+    """
     values = {key: mostly(good, VALUES) for key, good in known.items()}
-    return st.fixed_dictionaries({}, optional=values)
+    there = {key: values.pop(key) for key in needed}
+    return st.fixed_dictionaries(there, optional=values)
 
 
 def _native(cls):
@@ -82,12 +93,13 @@ def _native(cls):
         if Watch in bases:
             known[name] = st.lists(_native(Watch), max_size=3)
     known.pop("type", None)
-    return nearly(**known)
+    needed = [one.name for one in fields(cls) if one.default is MISSING]
+    return nearly(*needed, **known)
 
 
-def of_type(name, fields):
+def of_type(name, values):
     """Return objects of a type."""
-    return fields.map(lambda known: known | {"type": name})
+    return values.map(lambda known: known | {"type": name})
 
 
 def texts(events):

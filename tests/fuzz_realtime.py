@@ -9,8 +9,13 @@ from tests.fuzz_inputs import BASE64, nearly, of_type, texts
 
 CONTENT = st.lists(
     nearly(
-        type=st.sampled_from(["input_text", "text", "input_audio"]),
+        *("type", "text"),
+        type=st.sampled_from(["input_text", "text"]),
         text=st.text(),
+    )
+    | nearly(
+        *("type", "audio"),
+        type=st.just("input_audio"),
         audio=BASE64,
         transcript=st.none() | st.text(),
     ),
@@ -18,21 +23,36 @@ CONTENT = st.lists(
 )
 NAME = st.sampled_from(["a", "b", "c"])
 ITEM = nearly(
-    type=st.sampled_from(["message", "message", "item_reference", "function_call"]),
-    role=st.sampled_from(["user", "system", "assistant"]),
+    "content",
+    type=st.just("message"),
+    role=st.sampled_from(["user", "user", "system", "assistant"]),
     id=NAME,
     content=CONTENT,
+) | nearly(
+    "type",
+    type=st.sampled_from(["function_call", "function_call_output", "item_reference"]),
+    id=NAME,
     call_id=st.text(),
     name=st.text(),
     arguments=st.text(),
+    output=st.text(),
 )
 WATCH = nearly(
-    id=st.sampled_from(["a", "b"]),
+    *("id", "text"),
+    id=st.sampled_from(["a", "b", "c", "d"]),
     text=st.sampled_from(["word 1", "a dog"]),
-    threshold=st.sampled_from([0.5, 0.0, 1]) | st.floats(),
-    min_s=st.sampled_from([0.0, 2]) | st.floats(),
-    cooldown_s=st.sampled_from([0.0, 2]) | st.floats(),
+    threshold=st.sampled_from([0.5, 0.9, 1]),
+    min_s=st.sampled_from([0.0, 2]),
+    cooldown_s=st.sampled_from([0.0, 2]),
 )
+LISTENING = nearly("watches", sounds=st.booleans(), watches=st.lists(WATCH, max_size=3))
+"""What is of our own: sounds by their names, and watches."""
+
+
+def _listening(salmonn):
+    return {"session": {"audio": {"input": {"salmonn": salmonn}}}}
+
+
 SESSION = nearly(
     type=st.sampled_from(["realtime", "transcription"]),
     instructions=st.text(),
@@ -68,13 +88,19 @@ RESPONSE = nearly(
 )
 OPENAI = texts(
     of_type("session.update", nearly(session=SESSION))
+    | of_type("session.update", LISTENING.map(_listening))
     | of_type("input_audio_buffer.append", nearly(audio=BASE64))
-    | of_type("conversation.item.create", nearly(item=ITEM))
-    | of_type("conversation.item.delete", nearly(item_id=NAME))
-    | of_type("conversation.item.retrieve", nearly(item_id=NAME))
+    | of_type("conversation.item.create", nearly("item", item=ITEM))
+    | of_type("conversation.item.delete", nearly("item_id", item_id=NAME))
+    | of_type("conversation.item.retrieve", nearly("item_id", item_id=NAME))
     | of_type(
         "conversation.item.truncate",
-        nearly(item_id=NAME, content_index=st.just(0), audio_end_ms=st.integers(0, 9)),
+        nearly(
+            "item_id",
+            item_id=NAME,
+            content_index=st.just(0),
+            audio_end_ms=st.integers(0, 9),
+        ),
     )
     | of_type("output_audio_buffer.clear", st.just({}))
     | of_type("response.create", nearly(response=RESPONSE))
