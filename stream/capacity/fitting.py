@@ -95,19 +95,21 @@ def _company(
 ) -> float:
     """Return by what part each silent session slows a piece of work.
 
-    Partials and finals are compared, each with what it would have taken alone.
+    Each partial is compared with what it would have taken alone.  Medians, since a few
+    pieces during which the machine did something else would say too much.
     """
-    if not silent:
+    by_itself, beside_others = (
+        [(piece, piece.took_s) for piece in pieces if piece.action is Action.PARTIAL]
+        for pieces in (alone, beside)
+    )
+    if not silent or not by_itself or not beside_others:
         return 0.0
-    expected_s = taken_s = 0.0
-    for makes in (lambda p: p.action is Action.PARTIAL, _makes_a_final):
-        known = [(piece, piece.took_s) for piece in alone if makes(piece)]
-        found = [piece for piece in beside if makes(piece)]
-        if known and found:
-            line = fit(known)
-            expected_s += sum(line.seconds(p.heard_s, p.new_s) for p in found)
-            taken_s += sum(piece.took_s for piece in found)
-    return max(0.0, (taken_s / expected_s - 1) / silent) if expected_s else 0.0
+    line = fit(by_itself)
+    known, found = (
+        median(took_s / line.seconds(p.heard_s, p.new_s) for p, took_s in pieces)
+        for pieces in (by_itself, beside_others)
+    )
+    return max(0.0, (found / known - 1) / silent)
 
 
 def _fit_hear(pieces: Sequence[tuple[PieceOfWork, float]]) -> Line:

@@ -1,6 +1,7 @@
 """The flags of `salmonn-capacity`, and what they say of those who speak."""
 
 import argparse
+import math
 from dataclasses import fields
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
         default=1.5,
         metavar="S",
         help="finals that are later, at p95, are too late (default: 1.5)",
+    )
+    hold.add_argument(
+        "--first-p95",
+        type=float,
+        default=math.inf,
+        metavar="S",
+        help="and so are first partials of segments (default: they may be)",
     )
     hold.add_argument(
         "--total",

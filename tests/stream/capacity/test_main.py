@@ -31,6 +31,21 @@ def test_it_says_how_many_sessions_a_replica_holds(costs, capsys):
     assert levels[0]["final_s"]["p95"] <= 0.3 < levels[-1]["final_s"]["p95"]
 
 
+def test_first_partials_that_are_late_are_too_late_if_that_is_asked(tmp_path, capsys):
+    path = tmp_path / "costs.json"
+    write_costs(path, costing(partial_s=0.3, final_s=0.1))
+    arguments = ["hold", "--costs", str(path), "--minutes", "2", "--final-p95", "9"]
+    assert main([*arguments, "--ceiling", "8"]) == 0
+    assert last_line(capsys)["hold"][-1]["sessions"] == 8
+    assert main([*arguments, "--ceiling", "8", "--first-p95", "0.9"]) == 0
+    told = capsys.readouterr().out
+    assert "first partials within 0.9 s" in " ".join(told.split())
+    levels = json.loads(told.splitlines()[-1])["hold"]
+    late = [one for one in levels if one["first_text_s"]["p95"] > 0.9]
+    assert late
+    assert levels[-1] in late
+
+
 def test_it_says_what_so_many_sessions_get(costs, capsys):
     arguments = ["hold", "--costs", costs, "--minutes", "2", "--sessions", "3"]
     assert main(arguments) == 0
