@@ -57,13 +57,14 @@ def hear(
     config: ServerConfig,
     detector: VoiceDetector,
     *,
+    tasks: tuple[str, ...] = ("transcribe",),
     sounds: bool = False,
     watches: Sequence[Watch] = (),
 ) -> Told:
     """Hear a scene to its end."""
     session = Session(
         "scene",
-        Start(sounds=sounds, watches=tuple(watches)),
+        Start(tasks=tasks, sounds=sounds, watches=tuple(watches)),
         info=engine.info,
         check=engine.check,
         check_prompt=engine.check_prompt,

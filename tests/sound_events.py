@@ -16,6 +16,7 @@ names weights that answer questions (`[engine.parts]`), the hop and the threshol
     WER         of the captions, in percent, with and without all that
     cost        seconds of computing for a second of audio, of the engine's thread
 
+With `--no-captions` nothing is written down, so all else takes a third of the time.
 With `--split train` it tells the scale and the bias that belong into the checkpoint:
 `salmonn-weights --convert … --calibration SCALE BIAS`.
 """
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(str(machine), highlight=False)
     console.print(engine.info.description, highlight=False)
     engine.warm_up()
-    facts = measure(scene, engine, config)
+    facts = measure(scene, engine, config, captions=options.captions)
     facts["cost"] = costs(scene, engine, config, options.cost_s)
     facts |= {"machine": asdict(machine), "seed": options.seed}
     for table in drawn(facts):
@@ -84,22 +85,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any]:
+def measure(
+    scene: Scene, engine: Engine, config: ServerConfig, *, captions: bool = True
+) -> dict[str, Any]:
     """Return how well sounds, watches and captions of a scene are told."""
     labels = sorted({heard.label for heard in scene.sounds})
     watches = [Watch(id=label, text=_text(label)) for label in labels]
     room = replace(
         config, watches=replace(config.watches, max_per_session=len(watches))
     )
-    alone = hear(scene.samples, engine, config, _detector(config))
     told = hear(
         scene.samples,
         engine,
         room,
         _detector(config),
+        tasks=("transcribe",) if captions else (),
         sounds=bool(engine.info.sounds),
         watches=watches,
     )
+    rates = {}
+    if captions:
+        alone = hear(scene.samples, engine, config, _detector(config))
+        rates = {"alone": _wer(scene, alone), "with_sounds": _wer(scene, told)}
     hours = len(scene.samples) / RATE / 3600
     rules = rules_of(config.watches)
     noticed, curves, names = {}, {}, {}
@@ -109,9 +116,9 @@ def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any
         noticed[watch.id] = count(truths, spans)
         names[watch.id] = name = sound_name(watch.text)
         curves[watch.id] = curve(truths, told.passages, name, rules, hours=hours)
-    captions = [sound.caption for sound in engine.info.sounds]
+    known = [sound.caption for sound in engine.info.sounds]
     sounds = by_class(
-        scene.sounds, [(e.text, (e.start, e.end)) for e in told.sounds], captions
+        scene.sounds, [(e.text, (e.start, e.end)) for e in told.sounds], known
     )
     return {
         "hours": hours,
@@ -125,7 +132,7 @@ def measure(scene: Scene, engine: Engine, config: ServerConfig) -> dict[str, Any
             for name, points in (curves | {"all": pooled(curves)}).items()
         },
         "calibration": calibration(scene.sounds, told.passages, names),
-        "wer": {"alone": _wer(scene, alone), "with_sounds": _wer(scene, told)},
+        "wer": rates,
     }
 
 
@@ -241,6 +248,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", default="dev", help="default: %(default)s")
     parser.add_argument("--length-s", type=float, default=1800.0, help="%(default)s")
     parser.add_argument("--seed", type=int, default=11, help="default: %(default)s")
+    parser.add_argument(
+        "--no-captions",
+        dest="captions",
+        action="store_false",
+        help="listen for sounds and watches alone",
+    )
     parser.add_argument(
         "--cost-s",
         type=float,

@@ -275,6 +275,19 @@ def test_the_command_tells_all_of_it(monkeypatch, capsys, manifest):
         assert word in told.out
 
 
+def test_without_captions_sounds_and_watches_are_what_they_are(
+    monkeypatch, capsys, manifest
+):
+    found = []
+    for more in ((), ("--no-captions",)):
+        arguments = (*more, "--cost-s", "0")
+        _, told = run(monkeypatch, capsys, manifest, ToneEngine(), *arguments)
+        found.append(json.loads(told.out.splitlines()[-1]))
+    for what in ("all_watches", "all_sounds", "det", "calibration"):
+        assert found[0][what] == found[1][what]
+    assert found[1]["wer"] == {}
+
+
 def test_a_model_that_answers_no_questions_is_refused(monkeypatch, capsys, manifest):
     engine = ToneEngine()
     engine.info = replace(engine.info, answers_questions=False)
