@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.sounds import SOUNDS
 from stream.onsets import OnsetRules, OnsetTracker
@@ -198,14 +199,26 @@ def calibration(
             present.append(any(_is_in(heard, passage) for heard in here))
     rows = np.stack([np.array(odds), np.ones(len(odds))], 1)
     wanted = np.array(present, float)
-    weights = np.array([1.0, 0.0])
+    weights = np.zeros(2)
     if not 0 < wanted.mean() < 1 or np.ptp(rows[:, 0]) == 0:
         return None
+
+    def unlikely(weights: NDArray[np.float64]) -> float:
+        told = rows @ weights
+        of_all = np.logaddexp(0, told) - wanted * told
+        return float(of_all.sum() + RIDGE / 2 * weights @ weights)
+
     for _ in range(STEPS):
         chances = 0.5 * (1 + np.tanh(rows @ weights / 2))
         slope = rows.T @ (chances - wanted) + RIDGE * weights
         bend = (rows * (chances * (1 - chances))[:, None]).T @ rows + RIDGE * np.eye(2)
-        weights = weights - np.linalg.solve(bend, slope)
+        step = np.linalg.solve(bend, slope)
+        # A whole step goes too far where most chances are next to 0 or 1.
+        while (
+            unlikely(weights - step) > unlikely(weights) and np.abs(step).max() > TINY
+        ):
+            step = step / 2
+        weights = weights - step
     scale, bias = weights.tolist()
     return (scale, bias) if scale > 0 and np.isfinite(bias) else None
 

@@ -176,10 +176,10 @@ def test_a_curve_trades_misses_for_false_alarms():
     assert pooled({"a": points, "b": points}) == points
 
 
-@pytest.mark.parametrize(("scale", "bias"), [(0.5, -1.0), (2.0, 0.5)])
+@pytest.mark.parametrize(("scale", "bias"), [(0.5, -1.0), (2.0, 0.5), (2.0, -14.0)])
 def test_a_calibration_undoes_what_is_wrong_with_log_odds(scale, bias):
     rng = np.random.default_rng(0)
-    told = rng.normal(0, 3, 4_000)
+    told = rng.normal(0, 4, 8_000)
     # Each passage has a second of its own, and a sound as often as is right.
     chances = 1 / (1 + np.exp(-(scale * told + bias)))
     passages = [
@@ -190,7 +190,7 @@ def test_a_calibration_undoes_what_is_wrong_with_log_odds(scale, bias):
         heard("rain", n, n + 1) for n, p in enumerate(chances) if rng.random() < p
     ]
     found = calibration(truths, passages, {"rain": "?"})
-    assert found == pytest.approx((scale, bias), rel=0.15, abs=0.15)
+    assert found == pytest.approx((scale, bias), rel=0.2, abs=0.15)
 
 
 def test_where_all_is_the_same_there_is_nothing_to_calibrate():
