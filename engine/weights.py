@@ -159,6 +159,8 @@ def _convert(arguments: argparse.Namespace) -> int:
         "sounds": arguments.sound,
     }
     told: dict[str, Any] = {name: tuple(said[name]) for name in said if said[name]}
+    if arguments.no_sounds:
+        told["sounds"] = ()
     if arguments.calibration:
         told["calibration"] = tuple(arguments.calibration)
     if arguments.questions is not None:
@@ -263,11 +265,16 @@ def _parser() -> argparse.ArgumentParser:
         help="whether it answers free questions",
     )
     told.add_argument(
+        "--no-sounds",
+        action="store_true",
+        help="that it tells none, whatever it was taught",
+    )
+    told.add_argument(
         "--calibration",
         nargs=2,
         type=float,
         metavar=("SCALE", "BIAS"),
-        help="what makes its log-odds of a yes right as often as they say",
+        help="what makes its scores of sounds right as often as they say",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write the facts as JSON; - prints"
@@ -279,7 +286,7 @@ _TOLD = {
     "task": "a task, as describe or translate:zh; repeatable",
     "from-transcript": "… that it answers better from the transcript; repeatable",
     "speech": "code of a spoken language (default: all); repeatable",
-    "sound": "a sound that it says yes or no to, as 'dog bark'; repeatable",
+    "sound": "a sound that it was taught to name, as 'dog bark'; repeatable",
 }
 
 

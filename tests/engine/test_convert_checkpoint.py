@@ -80,6 +80,9 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     assert converted(capsys, ours, measured, *flags)[0] == 0
     fewer = replace(expected, tasks=("translate:zh",), questions=False)
     assert checkpoint.read(measured).skills == fewer
+    silent = tmp_path / "d.safetensors"
+    assert converted(capsys, measured, silent, "--no-sounds")[0] == 0
+    assert checkpoint.read(silent).skills == replace(fewer, sounds=())
 
 
 @pytest.mark.parametrize(
