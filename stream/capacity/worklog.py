@@ -31,8 +31,10 @@ class WorkLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, if it is of that kind."""
-        if record.msg.startswith("session %s segment") and record.args:
-            self._file.write(json.dumps(list(record.args)) + "\n")
+        if record.msg.startswith("%s of %d samples") and isinstance(record.args, tuple):
+            # What it is about stands beside the sentence.
+            about = [getattr(record, name) for name in ("session", "segment")]
+            self._file.write(json.dumps([*about, *record.args]) + "\n")
 
     def close(self) -> None:
         """Close the file."""
