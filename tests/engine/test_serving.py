@@ -175,10 +175,10 @@ async def test_watches_and_sounds_are_weighed_live_from_files(tmp_path, files, s
         talking(url, watches=(watch,), sounds=True) as talk,
     ):
         await talk.socket.send(speech)
-        await talk.say(type="watch", id="v", text="Is it loud?", threshold=0.001)
+        await talk.say(type="watch", id="v", text="a loud noise", threshold=0.001)
         await talk.say(type="end")
         await talk.until(lambda event: isinstance(event, Ended))
-    # Random weights say neither yes nor no: all of it counts as heard.
+    # Random weights know no name better with audio than without: all counts as heard.
     for begun, over in (talk.of(Noticed, "w"), talk.of(Noticed, "v"), talk.of(Sound)):
         assert (begun.complete, over.complete) == (False, True)
         assert 0 < begun.score <= over.score < 1
