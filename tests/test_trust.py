@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from dataclasses import replace
 from itertools import takewhile
 
@@ -44,6 +45,11 @@ def test_audio_that_is_lost_behind_a_cut_shows(monkeypatch):
     assert "the engine or the client got something else" in outcome.problems
 
 
+@pytest.mark.skipif(
+    "SALMONN_SCALING" not in os.environ,
+    reason="Ray gives all to one replica at times, and then no death is seen: "
+    "SALMONN_SCALING=1 runs it",
+)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")  # Ray has its own
