@@ -3,6 +3,7 @@
     salmonn-data read librispeech /data/LibriSpeech --out librispeech.jsonl
     salmonn-data cut gigaspeech.jsonl --out cut/gigaspeech.jsonl
     salmonn-data make overlaps librispeech.jsonl --count 500 --out mixed.jsonl
+    salmonn-data make variants sounds.jsonl --copies 2 --out varied.jsonl
     salmonn-data make speech sentences.jsonl --count 500 --out spoken.jsonl
     salmonn-data annotate librispeech.jsonl --task asr --out stage1.json
 
@@ -12,7 +13,7 @@ What an item is skipped for is said with a count, and each of them in --skipped 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from engine.data.audio import samples_of_clip, write_clip
 from engine.data.examples import examples_of
 from engine.data.kokoro import Kokoro, SpeechError
 from engine.data.lists import write_annotation
-from engine.data.making.made import Maker
+from engine.data.making.made import Made, Maker
 from engine.data.making.overlaps import overlaps
 from engine.data.making.pairs import speaker_pairs
 from engine.data.making.questions import with_questions
@@ -33,6 +34,7 @@ from engine.data.making.scenes import scenes
 from engine.data.making.silences import silences
 from engine.data.making.speech import lines, read_sentences
 from engine.data.making.stories import stories
+from engine.data.making.variants import variants
 from engine.data.manifest import Clip, ManifestError, read_manifest, write_manifest
 from engine.data.phones import with_phones
 from engine.data.readers import READERS
@@ -55,6 +57,8 @@ GROWING: Final[dict[str, Callable[[list[Clip], np.random.Generator], list[Clip]]
     "phones": lambda clips, _: list(with_phones(clips)),
 }
 """What makes facts, for the recordings that there are."""
+VARIANTS: Final = "variants"
+"""What makes so many recordings of each that there is."""
 SPEECH: Final = "speech"
 """What makes recordings of no recordings, but of sentences."""
 PLACE = {"start_s"}
@@ -129,11 +133,23 @@ def _make(options: argparse.Namespace, notes: Console) -> None:
             raise ManifestError(f"{options.manifest}: no clip to make this of")
         _finish(options.out, grown, len(given) - len(grown))
         return
+    if options.kind == VARIANTS:
+        made = variants(given, options.copies, options.seed)
+        _write(made, None, options, notes)
+    else:
+        made = MAKERS[options.kind](given, options.count, rng)
+        _write(made, options.count, options, notes)
+
+
+def _write(
+    made: Iterable[Made],
+    total: int | None,
+    options: argparse.Namespace,
+    notes: Console,
+) -> None:
+    """Write the recordings that a maker yields, and their manifest."""
     folder = options.out.parent / options.out.stem
-    made = MAKERS[options.kind](given, options.count, rng)
-    bar = track(
-        made, options.kind, options.count, console=notes, disable=not notes.is_terminal
-    )
+    bar = track(made, options.kind, total, console=notes, disable=not notes.is_terminal)
     clips = []
     for number, new in enumerate(bar):
         file = folder / f"{number:07}.flac"
@@ -207,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
 
     make = commands.add_parser("make", help="clips out of clips; a seed decides all")
     make.set_defaults(run=_make)
-    make.add_argument("kind", choices=[*MAKERS, *GROWING, SPEECH])
+    make.add_argument("kind", choices=[*MAKERS, VARIANTS, *GROWING, SPEECH])
     make.add_argument(
         "manifest",
         type=Path,
@@ -215,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--out", type=Path, required=True, help="the new manifest")
     make.add_argument("--count", type=int, default=100, help="how many clips to make")
+    make.add_argument("--copies", type=_count, default=1, help="variants of each clip")
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--set", action="append", default=[], help="repeatable")
     make.add_argument("--split", choices=["train", "dev", "test"], default="train")
@@ -227,6 +244,12 @@ def _parser() -> argparse.ArgumentParser:
     annotate.add_argument("--set", action="append", default=[], help="repeatable")
     annotate.add_argument("--split", choices=["train", "dev", "test"])
     return parser
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no count; expected 1 or more")
+    return count
 
 
 if __name__ == "__main__":

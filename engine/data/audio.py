@@ -56,6 +56,12 @@ def samples_of_clip(clip: Clip) -> Samples:
     return joined([read_clip(file) for file in (clip.file, *clip.expand)])
 
 
+def faster(samples: Samples, speed: float) -> Samples:
+    """Return samples as they sound so many times as fast, and that much higher."""
+    changed = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+    return np.asarray(changed, dtype=np.float32)
+
+
 def joined(parts: Sequence[Samples], *, pause_s: float = PAUSE_S) -> Samples:
     """Return recordings one after the other, with silence between them."""
     pause = np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
