@@ -2,9 +2,10 @@
 
 STAGE is a TOML file, or the name of one that comes with the package.  A run that was
 interrupted goes on when the same command is given again; so does one that was stopped
-(SIGTERM, Ctrl-C), which saves first.  With several processes:
+(SIGTERM, Ctrl-C), which saves first.  On several GPUs, with a FILE that `--accelerate`
+names (docs/training.md):
 
-    accelerate launch -m engine.training STAGE
+    accelerate launch --config_file FILE -m engine.training STAGE
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from engine.errors import EngineError
-from engine.training.stages import find_stage, shipped
+from engine.training.stages import find_stage, launches, shipped
 
 if TYPE_CHECKING:
     from engine.training.config import StageConfig
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.list:
         sys.stdout.write("".join(f"{name}\n" for name in shipped()))
+        return 0
+    if options.accelerate:
+        sys.stdout.write(f"{launches()[options.accelerate]}\n")
         return 0
     try:
         config = _config(options)
@@ -78,17 +82,23 @@ def _config(options: argparse.Namespace) -> "StageConfig":
 
 
 def _run(config: "StageConfig", options: argparse.Namespace) -> int:
+    import torch
     from accelerate import Accelerator
 
     from engine.training.measure import measure
     from engine.training.parts import load_parts
+    from engine.training.sharding import asks_for_shards, shard
     from engine.training.stage import prepare
 
     precision = "bf16" if config.model.precision == "bfloat16" else "no"
     accelerator = Accelerator(mixed_precision=precision, cpu=options.cpu)
     console = Console(stderr=True, quiet=not accelerator.is_main_process)
     console.print(config, highlight=False, soft_wrap=True)
-    parts = load_parts(config, accelerator.device)
+    if asks_for_shards(accelerator):  # no device holds all of it, not even at first
+        parts = load_parts(config, torch.device("cpu"))
+        shard(parts.student, accelerator)
+    else:
+        parts = load_parts(config, accelerator.device)
     if options.measure:
         figures = measure(config, parts, accelerator, steps=options.measure)
         sys.stdout.write(f"{figures}\n")
@@ -160,6 +170,11 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="time N steps, and what they could take at least; keeps nothing",
+    )
+    add(
+        "--accelerate",
+        choices=launches(),
+        help="name the file that `accelerate launch --config_file` is to read",
     )
     add("--list", action="store_true", help="name the stages that come with this")
     return parser

@@ -256,8 +256,10 @@ class Trainer:
             return
         self.pupil.module.eval()
         first, every = self.accelerator.process_index, self.accelerator.num_processes
+        # All processes have as many, some of them empty: see engine.training.sharding.
+        plan = [*self.dev_plan, *[()] * (-len(self.dev_plan) % every)]
         mine = Sums()
-        for batch in self.dev.read(self.dev_plan[first::every]):
+        for batch in self.dev.read(plan[first::every]):
             mine.add(_sums(self._cost(batch)))
             mine.skipped += self._tell(batch.broken)
         sums = self._everyones(mine)

@@ -30,6 +30,7 @@ from engine.training.journal import Journal
 from engine.training.loop import Trainer
 from engine.training.order import Order, Visit, gather
 from engine.training.reading import Batches, Listener, Reader, Speller
+from engine.training.sharding import ShardingError, is_sharded
 from engine.training.state import read_state
 from engine.training.student import Student, words_of
 from engine.training.taught import taught
@@ -92,7 +93,13 @@ def prepare(
     out = config.out
     out.mkdir(parents=True, exist_ok=True)
     if config.stories is not None:
-        if accelerator.is_main_process and not (out / stories.FILE).exists():
+        are_written = (out / stories.FILE).exists()
+        if is_sharded(parts.student) and not are_written:
+            raise ShardingError(
+                f"{out / stories.FILE} is not there, and one process alone writes "
+                "stories: begin the stage with the language model whole"
+            )
+        if accelerator.is_main_process and not are_written:
             _write_stories(config, parts, told)
         accelerator.wait_for_everyone()
         data = replace(config.data, train=(out / stories.FILE,))

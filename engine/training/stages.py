@@ -1,9 +1,11 @@
-"""The stage files that come with this package, and how a stage is found."""
+"""The files that come with this package: stages, and how many processes share them."""
 
 from pathlib import Path
 from typing import Final
 
 STAGES: Final = Path(__file__).parent / "stages"
+LAUNCHES: Final = Path(__file__).parent / "accelerate"
+"""Configurations for `accelerate launch`."""
 
 
 def shipped() -> tuple[str, ...]:
@@ -25,3 +27,8 @@ def find_stage(name: str) -> Path:
     raise ValueError(
         f"no stage {name[:80]!r}: neither a file nor one of {', '.join(shipped())}"
     )
+
+
+def launches() -> dict[str, Path]:
+    """Return the configurations of `accelerate launch` that come along, by name."""
+    return {path.stem: path for path in sorted(LAUNCHES.glob("*.yaml"))}

@@ -118,19 +118,10 @@ class Student(nn.Module):
             batch: On the model's device; it may be empty.
         """
         if not batch.keys:
-            nothing = next(iter(self.learned()))[1].sum() * 0.0
-            return Tally(nothing, 0, nothing.detach())
+            return self._nothing()
         order = sorted(range(len(batch.keys)), key=lambda n: batch.clips[n])
         trees, row = self._trees(batch, order)
-        packed = Packed(trees)
-        hidden = self.llm.base_model(
-            inputs_embeds=row[None],
-            position_ids=packed.positions(row.device),
-            # Four dimensions say that the mask is ready; packing makes its own.
-            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=row.device),
-            use_cache=False,
-            packed=packed,
-        ).last_hidden_state[0]
+        hidden = self._read(trees, row)
         # The state before each token to learn; the last ones of each branch.
         branches = [
             branch
@@ -155,6 +146,29 @@ class Student(nn.Module):
             len(targets),
             (logits.detach().argmax(-1) == targets).sum(),
         )
+
+    def _nothing(self) -> Tally:
+        """Return what an empty batch costs.
+
+        The language model reads something all the same: where it is spread over
+        processes (engine.training.sharding), each calls it as often as the others.
+        """
+        row = self.llm.get_input_embeddings()(self._opening)
+        nothing = self._read([Tree(0, (len(row),))], row).float().sum() * 0.0
+        return Tally(nothing, 0, nothing.detach())
+
+    def _read(self, trees: Sequence[Tree], row: Tensor) -> Tensor:
+        """Return the language model's last states over a row, (N, D)."""
+        packed = Packed(trees)
+        states: Tensor = self.llm.base_model(
+            inputs_embeds=row[None],
+            position_ids=packed.positions(row.device),
+            # Four dimensions say that the mask is ready; packing makes its own.
+            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=row.device),
+            use_cache=False,
+            packed=packed,
+        ).last_hidden_state[0]
+        return states
 
     def prefixes(self, batch: Batch) -> list[Tensor]:
         """Return the embeddings up to where each answer begins, each (N, D)."""
