@@ -4,6 +4,7 @@
     salmonn-eval --manifest FILE --ask "What do you hear?" --mode both --json -
     salmonn-eval --manifest FILE --table --mode both --report FOLDER
     salmonn-eval --manifest FILE --table --ckpt FILE --head both --mode offline
+    salmonn-eval --manifest FILE --untaught --split dev
 
 Live is what a client gets from a server of its own; offline is the same model on whole
 clips, padded to 30 s and encoded in one pass, with the same decoding.  The table is
@@ -35,7 +36,7 @@ from rich.progress import (
 from engine.config import EngineConfig, PartsConfig
 from engine.data.manifest import Clip, ManifestError, read_manifest
 from engine.errors import EngineError
-from engine.evaluation import asking, report, table
+from engine.evaluation import asking, report, table, untaught
 from engine.evaluation.answerers import Answerer
 from engine.evaluation.asking import HEADS, SALMONN, WHISPER, Choice, answerers
 from engine.evaluation.clip_options import add_clips
@@ -52,6 +53,10 @@ WIDEST = 200  # columns of a table on a terminal or a pipe
 
 Show = Callable[[Console], None]
 """Prints the figures."""
+Run = Callable[
+    [Sequence[Clip], argparse.Namespace, Console], tuple[dict[str, Any], Show]
+]
+"""From clips to what `--json` writes, and what shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
     notes = Console(stderr=True)
-    run = _ask if options.ask else _table if options.table else _transcribe
+    run = _chosen(options)
     try:
         # A table has so many questions of each row, and not so many clips in all.
-        clips = _read(options, None if options.table else options.limit)
+        every = options.table or options.untaught
+        clips = _read(options, None if every else options.limit)
         result, show = run(clips, options, notes)
     except (EngineError, OSError, ValueError) as exc:
         notes.print(f"salmonn-eval: {exc}", markup=False, soft_wrap=True)
@@ -83,6 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Path(options.json).write_text(text + "\n", encoding="utf-8")
     show(Console(stderr=options.json == "-", highlight=False))
     return 0
+
+
+def _chosen(options: argparse.Namespace) -> Run:
+    if options.untaught:
+        return _untaught
+    return _ask if options.ask else _table if options.table else _transcribe
 
 
 def _read(options: argparse.Namespace, limit: int | None = None) -> list[Clip]:
@@ -136,6 +148,20 @@ def _ask(
     return {"clips": lines, "totals": totals, "settings": _settings(options)}, show
 
 
+def _untaught(
+    clips: Sequence[Clip], options: argparse.Namespace, notes: Console
+) -> tuple[dict[str, Any], Show]:
+    """Return the answers to questions that no training has, a clip each."""
+    questions = untaught.drawn(clips)
+    with _choose(options, default=MODES["offline"]) as answering, _bar(notes) as begin:
+        lines = asking.ask_each(questions, answering, begin)
+    text = untaught.listed(lines)
+    totals = {"clips": len(lines)}
+    return {"clips": lines, "totals": totals, "settings": _settings(options)}, (
+        lambda console: console.print(text, markup=False, soft_wrap=True)
+    )
+
+
 def _table(
     clips: Sequence[Clip], options: argparse.Namespace, notes: Console
 ) -> tuple[dict[str, Any], Show]:
@@ -143,9 +169,13 @@ def _table(
     todo = trials(clips, tasks=options.row, most=options.limit)
     if not todo:
         raise ManifestError("nothing is known of the clips that could be asked")
+    # Read at once: a file that is none must not cost an hour's answers.
+    earlier = json.loads(options.before.read_text("utf-8")) if options.before else None
     with _choose(options, default=MODES["both"]) as answering, _bar(notes) as begin:
         model = answering[0].model
         found = Table(model, table.fill(todo, answering, begin))
+    if earlier is not None:
+        table.put_before(found, earlier)
     remarks = [
         f"`salmonn-eval {' '.join(sys.argv[1:])}`, "
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()} {platform.system()}"
@@ -168,7 +198,7 @@ def _table(
 def _choose(
     options: argparse.Namespace, *, default: tuple[str, ...]
 ) -> Iterator[list[Answerer]]:
-    is_asked = options.ask or options.ckpt
+    is_asked = options.ask or options.untaught or options.ckpt
     choice = Choice(
         heads=HEADS[options.head or (SALMONN if is_asked else WHISPER)],
         modes=MODES[options.mode] if options.mode else default,
@@ -251,6 +281,11 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--task", choices=["asr"], default="asr", help="what is scored")
     what.add_argument("--ask", metavar="QUESTION", help="ask this of every clip")
+    what.add_argument(
+        "--untaught",
+        action="store_true",
+        help="ask questions that no training has, each of a clip that is drawn",
+    )
     what.add_argument("--table", action="store_true", help="print the paper's table")
     add(
         "--row",
@@ -261,11 +296,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--report", type=Path, metavar="FOLDER", help="write the table, with pictures")
     add(
+        "--before",
+        type=Path,
+        metavar="FILE",
+        help="a table as --json wrote it, whose figures are put before the new ones",
+    )
+    add(
         "--head",
         choices=list(HEADS),
-        help="default: whisper; salmonn for --ask and with --ckpt",
+        help="default: whisper; salmonn for --ask, --untaught and with --ckpt",
     )
-    add("--mode", choices=list(MODES), help="default: both; offline for --ask")
+    add(
+        "--mode",
+        choices=list(MODES),
+        help="default: both; offline for --ask, --untaught",
+    )
     add("--split", choices=["train", "dev", "test"], help="only clips of this split")
     add(
         "--limit",

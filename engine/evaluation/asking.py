@@ -185,6 +185,37 @@ def ask_all(
         EngineError: If the model answers no questions, or a recording fails.
     """
     questions = [Question(clip, text, None, ()) for clip in clips]
+    told = _told(questions, answering, begin)
+    return [
+        {"path": clip.path, "reference": clip.facts.get("label")} | answers
+        for clip, answers in zip(clips, told, strict=True)
+    ]
+
+
+def ask_each(
+    questions: Sequence[Question], answering: Sequence[Answerer], begin: Begin
+) -> list[dict[str, Any]]:
+    """Return a line a question, as `ask_all` does, with the question in it.
+
+    Raises:
+        EngineError: If the model answers no questions, or a recording fails.
+    """
+    told = _told(questions, answering, begin)
+    return [
+        {
+            "path": question.clip.path,
+            "question": question.prompt,
+            "reference": ", ".join(question.references),
+            **answers,
+        }
+        for question, answers in zip(questions, told, strict=True)
+    ]
+
+
+def _told(
+    questions: Sequence[Question], answering: Sequence[Answerer], begin: Begin
+) -> list[dict[str, str]]:
+    """Return what is answered to each question, the first one's first."""
     answers: dict[str, list[str]] = {}
     for answerer in answering:
         if not all(answerer.serves(question) for question in questions):
@@ -194,21 +225,25 @@ def ask_all(
             )
         report = begin(f"ask {answerer.mode}", len(questions))
         answers[answerer.mode] = answerer.answer(questions, report)
-    lines = []
-    for place, clip in enumerate(clips):
+    found = []
+    for place in range(len(questions)):
         told = {f"{ANSWER}{mode}": texts[place] for mode, texts in answers.items()}
-        line = {"path": clip.path, "reference": clip.facts.get("label")}
-        lines.append(line | {"hypothesis": next(iter(told.values()))} | told)
-    return lines
+        found.append({"hypothesis": next(iter(told.values()))} | told)
+    return found
 
 
-def shown(line: Mapping[str, Any]) -> list[str]:
-    """Return a line of `ask_all` for people: who said what, where two answered."""
-    told = {
+def answers_of(line: Mapping[str, Any]) -> dict[str, str]:
+    """Return the answers of a line of `ask_all` or `ask_each`, by who gave them."""
+    return {
         name.removeprefix(ANSWER): str(text)
         for name, text in line.items()
         if name.startswith(ANSWER)
     }
+
+
+def shown(line: Mapping[str, Any]) -> list[str]:
+    """Return a line of `ask_all` for people: who said what, where two answered."""
+    told = answers_of(line)
     if len(told) == 1:
         return [f"{line['path']}: {text}" for text in told.values()]
     return [f"{line['path']}, {mode}: {text}" for mode, text in told.items()]

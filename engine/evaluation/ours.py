@@ -110,7 +110,14 @@ def _fixed(*whole: Metric) -> Scores:
 
 
 _ESTIMATES = "against the tag that a tagger finds likeliest: estimates, not truth"
-_SERVED = "a language is served from chrF 40 on, on 30 phrases or more"
+SERVED_FROM: Final = 40.0
+"""chrF from which a language is served."""
+LEAST_PHRASES: Final = 30
+"""On which it must be reached."""
+_SERVED = (
+    f"a language is served from chrF {SERVED_FROM:g} on, "
+    f"on {LEAST_PHRASES} phrases or more"
+)
 OURS: Final = (
     OwnRow(
         row=_row("Kind", "accuracy", f"at most {MOST_OF_A_KIND} clips of each kind"),

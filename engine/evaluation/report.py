@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.evaluation.metrics import Score
 from engine.evaluation.paper import Figure
+from engine.evaluation.served import verdicts
 from engine.evaluation.table import Result, Table
 
 NOTHING = "–"
@@ -128,6 +129,7 @@ def _footnotes(table: Table) -> list[str]:
     ]
     rows = {(r.trial.row.task, r.trial.row.note) for r in table.results}
     lines += [f"- {task}: {note}" for task, note in sorted(rows) if note]
+    lines += [f"- {line}" for line in verdicts(table.results)]
     reasons: dict[str, list[str]] = {}  # what is missing, by why
     for result in table.results:
         for cell in result.cells:

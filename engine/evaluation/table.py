@@ -3,18 +3,24 @@
 Knows neither how answers come about (`answerers`) nor how results look (`report`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.evaluation.answerers import Answerer, Model
-from engine.evaluation.metrics import Score, UnavailableError, measure
+from engine.evaluation.bootstrap import Interval
+from engine.evaluation.metrics import Metric, Score, UnavailableError, measure
 from engine.evaluation.paper import Figure
 from engine.evaluation.questions import Question
 from engine.evaluation.trials import Trial
 
 Begin = Callable[[str, int], Callable[[], None]]
 """Told what begins and how many questions it has; returns what to call at each."""
+
+EARLIER: Final = "before"
+"""What the column of a table that was there before is called."""
+NOT_MODES: Final = {"metric", "paper"}
+"""What a metric has in the data of a table beside its figures."""
 
 
 @dataclass(slots=True)
@@ -71,6 +77,55 @@ class Table:
             },
             "rows": [_row(result) for result in self.results],
         }
+
+
+def put_before(table: Table, earlier: Mapping[str, Any]) -> None:
+    """Put an earlier table's figures before those of the same row, set and metric.
+
+    Args:
+        table: Whose results get the cells.
+        earlier: What `as_json` gave.
+
+    Raises:
+        ValueError: If it is no such table.
+    """
+    try:
+        rows = {(row["task"], row["set"]): row["metrics"] for row in earlier["rows"]}
+        modes = dict.fromkeys(
+            mode
+            for lines in rows.values()
+            for line in lines
+            for mode in line
+            if mode not in NOT_MODES
+        )
+        for result in table.results:
+            trial = result.trial
+            found = rows.get((trial.row.task, trial.set), ())
+            result.cells[:0] = [_earlier(m, found, trial.metrics) for m in modes]
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise ValueError(f"that is no table of salmonn-eval: {exc!r}") from exc
+
+
+def _earlier(
+    mode: str, lines: Sequence[Mapping[str, Any]], metrics: Sequence[Metric]
+) -> Cell:
+    cell = Cell(f"{mode}, {EARLIER}")
+    known = {metric.name: metric for metric in metrics}
+    for line in lines:
+        name, told = line["metric"], line[mode]
+        if told["value"] is not None and name in known:
+            is_sure = told["low"] is not None
+            cell.scores[name] = Score(
+                metric=name,
+                value=told["value"],
+                interval=Interval(told["low"], told["high"]) if is_sure else None,
+                unit=told["unit"],
+                higher_is_better=known[name].higher_is_better,
+                num_clips=told["clips"],
+            )
+    if not cell.scores:
+        cell.missing[""] = "the earlier table has no figure of it"
+    return cell
 
 
 def fill(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from engine import api, local
-from engine.evaluation import live
+from engine.evaluation import live, untaught
 from engine.evaluation.__main__ import main
 from tests.engine.evaluation.test_answerers import CountedSamples, clip_of
 from tests.fakes.engine import ScriptedEngine
@@ -82,6 +82,21 @@ def test_a_free_question_is_put_to_every_clip(spoken, capsys):
     ]
     assert result["totals"] == {"clips": 2}
     assert result["settings"]["ask"] == "Who?"
+
+
+def test_questions_that_no_training_has_are_listed_with_all_answers(
+    spoken, monkeypatch, capsys
+):
+    two = [
+        untaught.Untaught(text, lambda known, name=name: str(known.get(name, "")))
+        for text, name in (("Why?", "text"), ("Wet?", "label"))
+    ]
+    monkeypatch.setattr(untaught, "QUESTIONS", two)
+    assert main(["--manifest", str(spoken), "--untaught"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1. Why? (`a.wav`: 7 9) → Why? 7 9",
+        "2. Wet? (`b.wav`: rain) → Wet? 5",
+    ]
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from engine.data.manifest import Clip
 from engine.evaluation.answerers import Model
 from engine.evaluation.report import markdown, svg, write_report
-from engine.evaluation.table import Table, fill
+from engine.evaluation.served import verdicts
+from engine.evaluation.table import Table, fill, put_before
 from engine.evaluation.trials import trials
 
 TINY = Model(name="tiny", parameters=30_000)
@@ -165,3 +166,56 @@ def test_a_bar_in_an_answer_breaks_no_table(table):
 
 def test_a_metric_that_nothing_has_gives_no_picture(table):
     assert svg(table, "FENSE") == ""
+
+
+def test_an_earlier_table_stands_before_a_new_one_row_by_row(table):
+    earlier = json.loads(json.dumps(table.as_json()))
+    todo = trials([*CLIPS[2:4], clip("9.wav", set="new", lang="en", text="go")])
+    new = Table(TINY, fill(todo, [Scripted("offline", {})], lambda *_: lambda: None))
+    put_before(new, earlier)
+    text = markdown(new)
+    assert "| n | offline, before | live, before | offline |" in text
+    assert row(text, "Sound", "esc10", "accuracy")[4:] == [
+        "0.500 [0.000, 1.000]",
+        "–",
+        "0.000 [0.000, 0.000]",
+    ]
+    assert row(text, "ASR", "new", "WER")[3:6] == ["1", "–", "–"]
+
+
+def test_a_file_that_is_no_table_is_refused(table):
+    for data in ([], {"rows": [1]}, {"rows": [{"task": "ASR", "set": "x"}]}):
+        with pytest.raises(ValueError, match="no table of salmonn-eval"):
+            put_before(Table(TINY, table.results[:1]), data)
+
+
+def spoken(code, count):
+    """Return phrases in a language; whoever repeats their English is right."""
+    return [
+        clip(f"{code}{n}.wav", set="x", lang=code, text="a b c", translation_en=said)
+        for n, said in enumerate(f"one or two {n}" for n in range(count))
+    ]
+
+
+def test_a_language_is_served_from_a_score_on_enough_phrases():
+    clips = [*spoken("fr", 30), *spoken("da", 30), *spoken("el", 29)]
+    said = {c.path: c.facts["translation_en"] for c in clips if c.path[:2] != "da"}
+    results = fill(
+        trials(clips, tasks=["X2En"]),
+        [Scripted("offline", said)],
+        lambda *_: lambda: None,
+    )
+    assert list(verdicts(results)) == [
+        "X2En x, offline: served: fr 100.0 (30); "
+        "refused: da 0.0 (30), el 100.0 (29, too few)"
+    ]
+    assert "- X2En x, offline: served: fr" in markdown(Table(TINY, results))
+
+
+def test_one_language_alone_is_judged_by_the_score_of_all():
+    clips = spoken("fr", 30)
+    said = {c.path: c.facts["translation_en"] for c in clips}
+    answers = [Scripted("offline", said), Scripted("live", {})]
+    results = fill(trials(clips, tasks=["X2En"]), answers, lambda *_: lambda: None)
+    (verdict,) = verdicts(results)
+    assert verdict == "X2En x, offline: served: fr 100.0 (30); refused: none"
