@@ -44,6 +44,9 @@ QA = "QA"
 
 TAGGED: Final = "game_music"
 """The set whose labels are estimates: of them nothing is denied."""
+KIND_ASKED: Final = 0.3
+"""Of the visits to clips of which only the kind can be denied: in how many it may be.
+Whether speech is speech is soon learned; how it is spoken, and what is said, is not."""
 SLOT_QUESTION: Final = "slot_filling"
 SOUNDS: Final = ("a dog", "rain", "a piano", "an engine", "a voice", "birds")
 """What is asked for in silence."""
@@ -125,10 +128,16 @@ def shared_lines(
         of_set = [clip for clip in chosen if clip.facts["set"] == name]
         for clip, number in mixture.visits(of_set, share, drawn):
             found = lessons(clip, others, seed=seed + number)
+            if _only_of_kind(found) and drawn.random() >= KIND_ASKED:
+                found = [lesson for lesson in found if not lesson.pair]
             naming = [lesson for lesson in found if lesson.names]
             pairs = _pairs(found)
             for lesson in mixture.of_visit(found, naming, pairs, drawn):
                 yield _line(clip, lesson, split)
+
+
+def _only_of_kind(found: Iterable[Lesson]) -> bool:
+    return {lesson.pair for lesson in found if lesson.pair} == {"kind"}
 
 
 def _pairs(found: Sequence[Lesson]) -> list[list[Lesson]]:

@@ -36,6 +36,8 @@ QUIET_EVERY: Final = 4
 HEARD: Final = ("Do you hear {}?", "Can you hear {}?", "Is there {} in this audio?")
 BESIDE: Final = ("What else do you hear?", "What sound is there beside the {}?")
 NOTHING: Final = "Nothing else."
+ALL_HEARD: Final = ("What do you hear?", "What sounds are there?", "Name all you hear.")
+"""Answered with the sound first, then what goes on."""
 
 
 def scenes(
@@ -117,6 +119,10 @@ def _questions(
         [_asked(heard, rng), "Yes."],
         [_asked(other, rng), "No."],
         [beside, with_article(heard).capitalize() + "."],
+        [
+            ALL_HEARD[int(rng.integers(len(ALL_HEARD)))],
+            f"I hear {with_article(heard)} and {background}.",
+        ],
     ]
 
 
@@ -126,6 +132,7 @@ def _quiet(background: str, other: str, rng: np.random.Generator) -> list[list[s
         [HEARD[int(rng.integers(len(HEARD)))].format(background), "Yes."],
         [_asked(other, rng), "No."],
         [beside, NOTHING],
+        [ALL_HEARD[int(rng.integers(len(ALL_HEARD)))], f"I hear {background}."],
     ]
 
 
