@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
@@ -44,8 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(config_text(config))
         return 0
     logs.configure(config.log_level, config.log_format)
+    asked_early = threading.Event()
     if arguments.config is not None:  # asked to read it again, it has to be up first
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        signal.signal(signal.SIGHUP, lambda *_: asked_early.set())
     logger.info("%s", config)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as thread:
         try:
@@ -58,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         try:
             logger.info("%s", engine.info.description)
             read = partial(_configure, arguments) if arguments.config else None
-            return asyncio.run(_serve(config, engine, thread, detector, read))
+            return asyncio.run(
+                _serve(config, engine, thread, detector, read, asked_early)
+            )
         except Exception:  # Python would write on what the exception says
             logger.critical("the server failed", exc_info=True)
             return FAILED
@@ -84,6 +88,7 @@ async def _serve(
     thread: ThreadPoolExecutor,
     detector: Callable[[], VoiceDetector],
     read: Callable[[], ServerConfig] | None,
+    asked_early: threading.Event,
 ) -> int:
     """Serve until told to stop; return the exit status.
 
@@ -93,6 +98,7 @@ async def _serve(
         thread: Its own.
         detector: Makes a voice detector for a session.
         read: Returns the configuration again, if there is a file to read.
+        asked_early: Set if it was asked for that before the server was ready.
     """
     try:
         server = Server(config, engine, thread, detector=detector)
@@ -102,11 +108,16 @@ async def _serve(
     loop.set_exception_handler(_tell_failure)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
-    if read is not None:
-        loop.add_signal_handler(signal.SIGHUP, _reload, server, read)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+    def on_ready(address: str) -> None:
+        _announce(server, address)
+        if read is not None:
+            loop.add_signal_handler(signal.SIGHUP, _reload, server, read)
+            if asked_early.is_set():
+                _reload(server, read)
+
     try:
-        await server.run(on_ready=partial(_announce, server))
+        await server.run(on_ready=on_ready)
     except (OSError, EngineError) as exc:
         return _complain(exc, FAILED)
     return 0

@@ -69,7 +69,7 @@ def _get(url):
 
 
 @contextlib.asynccontextmanager
-async def started(folder, *arguments, more="", num_ports=1):
+async def started(folder, *arguments, more="", num_ports=1, program=COMMAND):
     """Run the server; yield it as `Served`.  Leaving stops it.
 
     Args:
@@ -77,12 +77,13 @@ async def started(folder, *arguments, more="", num_ports=1):
         arguments: More of the command line.
         more: TOML that is added to `SETTINGS`.
         num_ports: How many it says that it listens at.
+        program: In Python, in place of the command.
     """
     path, log = folder / "server.toml", folder / "server.log"
     path.write_text(SETTINGS + more)
     with log.open("wb") as written:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", COMMAND, "--config", str(path)),
+            *(sys.executable, "-c", program, "--config", str(path)),
             *arguments,
             env=os.environ | {"PYTHONPATH": str(ROOT)},  # whatever folder it is run in
             stdout=asyncio.subprocess.PIPE,

@@ -23,7 +23,7 @@ from stream.config import (
 from stream.events import Final, Partial, Started
 from stream.reload import reload
 from tests.fakes.engine import speak
-from tests.fakes.process import READY_S, SETTINGS, started
+from tests.fakes.process import COMMAND, READY_S, SETTINGS, started
 from tests.fakes.server import Client, finals, running
 
 RUNNING = ServerConfig()
@@ -188,3 +188,21 @@ async def test_a_client_goes_on_with_a_server_that_was_killed_and_started_anew(
     _, again = (event for event in events if isinstance(event, Started))
     settled = next(event.settled for event in events if isinstance(event, Final))
     assert (again.resumed, again.accepted) == (False, settled)
+
+
+ASKED_WHILE_LOADING = """
+import os, signal, sys
+from pathlib import Path
+
+def load(config):
+    path = Path(sys.argv[2])
+    path.write_text('log_format = "json"\\n' + path.read_text())
+    os.kill(os.getpid(), signal.SIGHUP)
+    return ScriptedEngine()
+"""
+
+
+async def test_who_asks_while_the_model_loads_is_heard_once_it_has(tmp_path):
+    program = COMMAND.replace("lambda config: ScriptedEngine()", "load")
+    async with started(tmp_path, program=ASKED_WHILE_LOADING + program) as served:
+        await served.until(lambda: "changed: log_format" in served.log)

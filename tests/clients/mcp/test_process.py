@@ -132,6 +132,19 @@ async def test_a_host_listens_asks_and_reads_over_stdio(audio, log, tmp_path):
     ]
 
 
+async def test_a_host_waits_for_a_sound_over_stdio(audio, log, tmp_path):
+    async with process.serving(tmp_path) as address:
+        arguments = ("--url", f"ws://{address}", "--input", audio)
+        async with over_stdio(log, *arguments) as client:
+            told = await said(client, "watch", text="word 3", seconds=20)
+            assert told["heard"]
+            assert words(told)[:2] == ["1 2", "3"]
+            assert 0 <= told["heard_from_s"] < told["end_s"] < 20
+    begun, ended = log.read_text().splitlines()
+    assert begun.endswith(" for 20 s: a tool asked for it")
+    assert ended.startswith(ENDED)
+
+
 async def test_who_cancels_a_call_or_leaves_ends_the_listening(audio, log, tmp_path):
     async with process.serving(tmp_path) as address:
         arguments = ("--url", f"ws://{address}", "--input", audio)
