@@ -187,7 +187,7 @@ def test_a_scene_holds_its_event_as_loud_as_it_says(speech, sounds):
         assert name not in made.facts["qa"][1][0]
         assert name in answers[2].lower()
         # The event comes first: a name is weighed right behind "I hear".
-        assert answers[3].startswith("I hear a")
+        assert answers[3].startswith("I hear ")
         assert answers[3].endswith("and speech.")
         assert answers[3].index(name) < answers[3].index("speech")
         start = round(made.facts["event_start_s"] * RATE)
