@@ -1,27 +1,24 @@
 """Replicas of the engine on a Ray cluster; the only file that knows Ray.
 
     front end                                          cluster
-    line ──attend, one streaming call a seat──▶ Serve ──▶ replica: host ─▶ engine
+    line ──attend, one streaming call a seat──▶ router ──▶ replica: host ─▶ engine
       │ ◀────────────── answers ─────────────────────────────┘  │
       └──post──▶ door, an actor of the front end  ◀──next───────┘  by ticket
 
 Serve sends two calls to two replicas.  So a seat is one call, which lasts as long as
 the utterance; what it hears comes to it through the door.  Serve counts these calls:
-it adds replicas, refuses what is too much, and lets those finish that are to end.  A
-front end that dies takes its door along, and replicas free its seats.
+it adds replicas, refuses what is too much, and lets those finish that are to end.  Our
+router chooses which replica takes one.  A front end that dies takes its door along, and
+replicas free its seats.
 
 `serve deploy` and KubeRay name `engine.ray:application` (docs/operations.md).
 """
 
-import asyncio
-import itertools
 import logging
 import os
-import queue
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -29,16 +26,25 @@ import ray
 from ray import serve
 from ray.exceptions import RayActorError
 from ray.serve import metrics
+from ray.serve.config import RequestRouterConfig
+from ray.serve.request_router import (
+    PendingRequest,
+    ReplicaID,
+    RequestRouter,
+    RunningReplica,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from engine.config import EngineConfig, RayConfig, build
 from engine.coroutines import CoroutineThread
 from engine.door import Door
-from engine.errors import ClusterError, EngineError, FullError
+from engine.errors import ClusterError
 from engine.geometry import SAMPLE_RATE
-from engine.hosting import Answer, Call, Checks, Failure, Host, HostedEngine, Opening
-from engine.lines import BugError, LostError
+from engine.hosting import Answer, Checks, Failure, Host, HostedEngine, Opening
+from engine.placement import Placement
 from engine.remote import RemoteEngine
+from engine.replicas import ReplicaFigures
+from engine.streaming_line import Greeting, StreamingLine
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +53,8 @@ APPLICATION: Final = "salmonn"
 STATISTICS: Final = "RAY_USAGE_STATS_ENABLED"
 MOST_SEATS: Final = 10_000
 """Of a front end: so many calls may wait at its door."""
+FIGURES_S: Final = 1.0
+"""How long replicas may take to say what they have done."""
 START_S: Final = 600.0
 """How long the first replica may load and warm up."""
 CHECK_PERIOD_S: Final = 2.0
@@ -55,25 +63,14 @@ BUSY: Final = "busy"
 MOST_BUSY: Final = 0.7
 """Share of the time that a replica may compute before there should be one more: what
 comes at random waits for more than its own time beyond."""
+SURGE_PERCENT: Final = 20
+"""How many more replicas there may be, one at least, while new ones take over.  With
+none, Serve ends old ones first, and starts none while too many of them still drain."""
 DRAIN_PERIOD_S: Final = 0.5
 """Between two looks of a replica's that is to end whether it may."""
 
 Load = Callable[[], HostedEngine]
 """Loads the engine of a replica, in its process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """A replica has taken a seat's call."""
-
-    replica: str
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """No more answers come."""
-
-    reason: str
 
 
 class Replica:
@@ -87,7 +84,8 @@ class Replica:
         engine = load()
         engine.warm_up()
         self._checks, self._host = engine.checks, Host(engine)
-        self._name = f"{serve.get_replica_context().replica_id.unique_id}:{os.getpid()}"
+        self._id = str(serve.get_replica_context().replica_id.unique_id)
+        self._name = f"{self._id}:{os.getpid()}"
         self._figures = Figures(self._host)
         self._looked_at, self._busy_s = time.monotonic(), 0.0
 
@@ -96,6 +94,15 @@ class Replica:
         before, self._looked_at = self._looked_at, time.monotonic()
         computed_s, self._busy_s = self._host.busy_s - self._busy_s, self._host.busy_s
         return {BUSY: computed_s / max(self._looked_at - before, 1e-3)}
+
+    async def figures(self) -> ReplicaFigures:
+        """Return what it has done."""
+        return ReplicaFigures(
+            name=self._id,
+            utterances=self._host.num_seats,
+            busy_s=self._host.busy_s,
+            audio_s=self._host.num_samples / SAMPLE_RATE,
+        )
 
     async def checks(self) -> Checks:
         """Return what the engine is, and refuses."""
@@ -166,98 +173,49 @@ def enough_replicas(context: Any) -> tuple[float, dict[str, Any]]:
     return max(wanted, sum(busy.values()) / MOST_BUSY), {}
 
 
-class RayLine:
-    """Implements `engine.lines.Line`."""
+class Router(RequestRouter):  # type: ignore[misc]  # Ray is not typed here
+    """Serve's choice of a replica, in each front end: the one that holds fewest.
 
-    def __init__(
+    Serve's own router looks at two replicas, at what each last said of itself.  Calls
+    that follow each other faster than answers go to the same one then; and of one that
+    has said nothing lately, or too late because it computes, it does not think at all.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._placement = Placement[ReplicaID]()
+
+    async def choose_replicas(
         self,
-        attend: Any,
-        door: Any,
-        opening: Opening,
-        *,
-        thread: CoroutineThread,
-        full_after_s: float,
+        candidate_replicas: list[RunningReplica],
+        pending_request: PendingRequest | None = None,
+    ) -> list[list[RunningReplica]]:
+        """Return replicas, each a rank of its own: one that is full passes it on."""
+        by_id = {one.replica_id: one for one in candidate_replicas}
+        ranked = self._placement.rank([*by_id], self.replica_queue_len_cache.get)
+        if pending_request is not None and ranked:
+            seat = pending_request.metadata.internal_request_id
+            self._placement.aim(seat, ranked[0], pending_request.future.cancelled)
+            if self.replica_queue_len_cache.get(ranked[0]) is None:
+                # Serve would ask it first, and take another if it is slow to answer.
+                # Whether it has a place, it says when it is called.
+                self.on_new_queue_len_info(ranked[0], self._placement.held(ranked[0]))
+            # Once all of them are full it waits before it asks again.
+            pending_request.routing_context.should_backoff = True
+        return [[by_id[one]] for one in ranked]
+
+    def on_request_routed(
+        self, pending_request: PendingRequest, replica_id: ReplicaID, result: Any
     ) -> None:
-        """Call; nothing is waited for.
+        """Count a seat where it was taken."""
+        seat = pending_request.metadata.internal_request_id
+        self._placement.move(seat, replica_id)
 
-        Args:
-            attend: The method of a handle of Serve's.
-            door: The front end's.
-            opening: What the seat is for.
-            thread: Hears what is answered.
-            full_after_s: How long a replica may take to answer the call.
-        """
-        self.ticket, self.replica = uuid.uuid4().hex, ""
-        self._door, self._full_after_s = door, full_after_s
-        self._inbox: queue.SimpleQueue[Greeting | Answer | Failure | Over]
-        self._inbox = queue.SimpleQueue()
-        self._over: Over | None = None
-        self._numbers = itertools.count()
-        self._following = thread.start(self._follow(attend, opening))
-
-    def is_up(self, wait_s: float) -> bool:
-        """Return whether a replica has taken it, or is lost already."""
-        if self.replica or self._over:
-            return True
-        try:
-            said = self._inbox.get(timeout=wait_s)
-        except queue.Empty:
-            return False
-        if isinstance(said, Greeting):
-            self.replica = said.replica
-        elif isinstance(said, Over):
-            self._over = said
-        return True
-
-    def post(self, call: Call) -> None:
-        """Send a call."""
-        if self._over is None:
-            self._post(call)
-
-    def answer(self) -> Any:
-        """Return the next answer; see `engine.lines.Line`."""
-        if not self.is_up(self._full_after_s):
-            self.close()
-            raise FullError(self._full_after_s)
-        said = self._over or self._inbox.get()
-        match said:
-            case Answer(value=value):
-                return value
-            case Failure(message=message, is_known=True):
-                raise EngineError(message)
-            case Failure(message=message):
-                raise BugError(message)
-            case Over(reason=reason):
-                self._over = said
-                raise LostError(reason)
-        raise AssertionError(f"a replica said {said!r}")
-
-    def close(self) -> None:
-        """Give the seat up, whether there is one or not yet."""
-        if self._over is None:
-            self._over = Over("the line was closed")
-            if self.replica:
-                self._post(None)
-            else:
-                self._following.cancel()
-
-    def _post(self, call: Call | None) -> None:
-        self._door.post.remote(self.ticket, next(self._numbers), call)
-
-    async def _follow(self, attend: Any, opening: Opening) -> None:
-        answers = attend.remote(self.ticket, opening, self._door)
-        try:
-            async for said in answers:
-                self._inbox.put(said)
-            self._inbox.put(Over("it ended the call"))
-        except asyncio.CancelledError:
-            answers.cancel()
-            raise
-        except Exception as exc:  # whatever Ray calls it: nothing more will come
-            logger.debug("a line is lost", exc_info=True)
-            self._inbox.put(Over(f"{type(exc).__name__}: {exc}".partition("\n")[0]))
-        finally:
-            self._door.forget.remote(self.ticket)
+    def on_request_completed(
+        self, replica_id: ReplicaID, internal_request_id: str
+    ) -> None:
+        """Count a seat no more."""
+        self._placement.free(internal_request_id)
 
 
 class RayEngine(RemoteEngine):
@@ -280,7 +238,7 @@ class RayEngine(RemoteEngine):
             raise _cluster_error(config, exc) from exc
         super().__init__(self._dial, checks)
         self._config, self._ends_ray = config, ends_ray
-        self._attend = handle.options(stream=True).attend
+        self._handle, self._attend = handle, handle.options(stream=True).attend
         here = ray.get_runtime_context().get_node_id()
         self._door = (
             ray.remote(Door)
@@ -293,14 +251,24 @@ class RayEngine(RemoteEngine):
         )
         self._lines = CoroutineThread("ray-lines")
 
-    def _dial(self, opening: Opening) -> RayLine:
-        return RayLine(
+    def _dial(self, opening: Opening) -> StreamingLine:
+        return StreamingLine(
             self._attend,
             self._door,
             opening,
             thread=self._lines,
             full_after_s=self._config.full_after_s,
         )
+
+    def replicas(self) -> list[ReplicaFigures]:
+        """Return what each replica says; see `engine.replicas.Replicated`."""
+        try:
+            asked = self._handle.broadcast("figures")
+            said = asked.results(timeout_s=FIGURES_S, return_exceptions=True)
+        except Exception:  # whatever Ray calls it: there are none
+            logger.debug("no replica says anything", exc_info=True)
+            return []
+        return [one for one in said if isinstance(one, ReplicaFigures)]
 
     def close(self) -> None:
         """Leave the cluster; replicas free what was held for this process."""
@@ -365,6 +333,8 @@ def deployment(load: Load, config: RayConfig) -> Any:
         graceful_shutdown_timeout_s=config.drain_s,
         graceful_shutdown_wait_loop_s=DRAIN_PERIOD_S,
         health_check_period_s=CHECK_PERIOD_S,
+        max_surge_percent=SURGE_PERCENT,
+        request_router_config=RequestRouterConfig(request_router_class=Router),
         **scaling,
     )
     return replicas.bind(load)

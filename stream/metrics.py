@@ -11,8 +11,12 @@ and of replies, those to questions and those that belong to finals:
     first token     the question, or the decision that speech has ended ─▶ first token
     speed           tokens after the first / the time they took
 
+and, where the engine is in replicas, what each says of itself and all together.
+
 It knows no clock and no user: whoever measures passes the figures.
 """
+
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,6 +25,10 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.replicas import ReplicaFigures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -131,6 +139,65 @@ class Metrics:
             registry=registry,
         )
 
-    def render(self) -> bytes:
-        """Return all figures in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def render(self, replicas: Sequence[ReplicaFigures] = ()) -> bytes:
+        """Return all figures in Prometheus' text format.
+
+        Args:
+            replicas: What those of the engine say of themselves, if it has any.
+        """
+        figures = generate_latest(self._registry)
+        if not replicas:
+            return figures
+        registry = CollectorRegistry()
+        registry.register(_Replicas(replicas))
+        return figures + generate_latest(registry)
+
+
+class _Replicas(Collector):
+    """The figures of replicas, each alone and all together.
+
+    Those of all together are gauges: a replica that ends takes its share along.
+    """
+
+    def __init__(self, replicas: Sequence[ReplicaFigures]) -> None:
+        self._replicas = replicas
+
+    def collect(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily(
+            "salmonn_replica_utterances",
+            "Utterances and sessions' voices that a replica holds, of all servers",
+            labels=["replica"],
+        )
+        busy = CounterMetricFamily(
+            "salmonn_replica_busy_seconds",
+            "Time for which a replica has computed",
+            labels=["replica"],
+        )
+        audio = CounterMetricFamily(
+            "salmonn_replica_audio_seconds",
+            "Speech that a replica was given",
+            labels=["replica"],
+        )
+        for one in self._replicas:
+            held.add_metric([one.name], one.utterances)
+            busy.add_metric([one.name], one.busy_s)
+            audio.add_metric([one.name], one.audio_s)
+        yield from (held, busy, audio)
+        yield GaugeMetricFamily(
+            "salmonn_replicas", "Replicas of the engine", len(self._replicas)
+        )
+        yield GaugeMetricFamily(
+            "salmonn_replicas_utterances",
+            "Utterances and sessions' voices that all replicas hold",
+            sum(one.utterances for one in self._replicas),
+        )
+        yield GaugeMetricFamily(
+            "salmonn_replicas_busy_seconds",
+            "Time for which the replicas that there are have computed",
+            sum(one.busy_s for one in self._replicas),
+        )
+        yield GaugeMetricFamily(
+            "salmonn_replicas_audio_seconds",
+            "Speech that the replicas that there are were given",
+            sum(one.audio_s for one in self._replicas),
+        )

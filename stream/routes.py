@@ -10,6 +10,7 @@ and OpenAI's interfaces, whose addresses are in stream/protocols/openai_http.py 
 openai_realtime.py.
 """
 
+import asyncio
 import base64
 from dataclasses import asdict
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from engine.replicas import ReplicaFigures, Replicated
 from stream import pages
 from stream.auth import ClientSecrets, ForeignOriginError, authorize
 from stream.errors import StreamError, UnauthorizedError
@@ -88,7 +90,11 @@ def build_app(hub: Hub) -> Starlette:
         )
 
     async def metrics(request: Request) -> Response:
-        return Response(hub.metrics.render(), media_type=CONTENT_TYPE)
+        engine = hub.engine
+        replicas: tuple[ReplicaFigures, ...] = ()
+        if isinstance(engine, Replicated):
+            replicas = tuple(await asyncio.to_thread(engine.replicas))
+        return Response(hub.metrics.render(replicas), media_type=CONTENT_TYPE)
 
     async def stream(websocket: WebSocket) -> None:
         try:

@@ -33,6 +33,8 @@ from tests.trust_setup import Outcome, Setup, pieces, say, url_of
 
 UTTERANCES = 10
 UTTERANCE_S = 4
+REPLICAS = 2
+PLACE_S = 60.0
 STEP = 5_440  # samples from one partial to the next
 
 
@@ -134,7 +136,7 @@ def _kill(setup: Setup) -> Killed:
     length = UTTERANCE_S * SAMPLE_RATE
     audio = to_float(setup.reading(float(UTTERANCES * UTTERANCE_S + UTTERANCE_S)))
     clips = [audio[i * length : (i + 1) * length] for i in range(UTTERANCES)]
-    engine = replicas(setup.load, 2)
+    engine = replicas(setup.load, REPLICAS)
     undisturbed, _, _ = _hear(engine, clips, kills=False)
     finals, kept, waited_s = _hear(engine, clips, kills=True)
     engine.close()
@@ -167,9 +169,14 @@ def _hear(
             utterance.push(clip[start : min(start + STEP, half)])
             (partial,) = utterance.partial()
             stable[index] = partial.text[: partial.stable]
+    for utterance in utterances:
+        begin = time.perf_counter()
+        while not utterance.replica:  # a partial does not wait for one
+            assert time.perf_counter() - begin < PLACE_S, "no replica has a place"
+            utterance.partial()
+    hearing = {utterance.replica for utterance in utterances}
+    assert len(hearing) == REPLICAS, "a replica hears nothing"
     if kills:
-        hearing = {utterance.replica for utterance in utterances}
-        assert len(hearing) > 1, "one replica hears all"
         os.kill(int(min(hearing).rpartition(":")[2]), signal.SIGKILL)
     finals = []
     for utterance, clip in zip(utterances, clips, strict=True):

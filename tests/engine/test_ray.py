@@ -9,8 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import psutil
@@ -18,6 +18,7 @@ import pytest
 import ray
 from ray import serve
 
+from engine import remote
 from engine.api import Prompt, UtteranceOptions
 from engine.config import RayConfig
 from engine.errors import FullError
@@ -43,7 +44,25 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # Ray has its own, and they change
 ]
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
+NEWER_SAMPLES = 123_456
+UPDATE = f"""
+import sys
+from functools import partial
+import ray
+from ray import serve
+from engine.config import RayConfig
+from engine.ray import APPLICATION, deployment
+from tests.fakes.engine import ScriptedEngine
+
+ray.init(sys.argv[1], log_to_driver=False)
+count = int(sys.argv[2])
+config = RayConfig(
+    cpus=0.1, drain_s={DEADLINE_S}, min_replicas=count, max_replicas=count
+)
+newer = partial(ScriptedEngine, max_samples={NEWER_SAMPLES})
+serve.run(deployment(newer, config), name=APPLICATION, route_prefix=None)
+"""
 OTHER_FRONT_END = """
 import sys
 import ray
@@ -111,7 +130,10 @@ class TestRayEngine(EngineContract, PromptContract, SpeakersContract):
     @pytest.fixture(scope="class")
     def engine(self, cluster):
         engine = deploy(max_utterances=50, min_replicas=2, max_replicas=2)
-        yield engine
+        with pytest.MonkeyPatch.context() as patch:
+            # A partial has text however late a busy machine gives it a place.
+            patch.setattr(remote, "PATIENCE_S", DEADLINE_S)
+            yield engine
         engine.close()
 
     @pytest.fixture
@@ -134,7 +156,7 @@ def test_a_replica_that_is_killed_loses_no_final_and_doubles_none(served):
         assert partial.stable
         told.append(partial.text[: partial.stable])
     hearing = {replica_of(utterance) for utterance in utterances}
-    assert len(hearing) == 2, "both replicas hear something"
+    assert len(hearing) == 2, "one replica hears nothing"
     os.kill(min(hearing), signal.SIGKILL)
     for number, utterance in enumerate(utterances, 20):
         utterance.push(samples(0, 7))
@@ -144,6 +166,43 @@ def test_a_replica_that_is_killed_loses_no_final_and_doubles_none(served):
         assert final.text == f"{number} {number + 1} {number + 2} 7"
         assert replica_of(utterance) != min(hearing)
         utterance.close()
+
+
+def test_utterances_go_to_the_replica_that_holds_fewest(served):
+    engine = served(min_replicas=3, max_replicas=3, max_utterances=20)
+    utterances = [engine.open(UtteranceOptions()) for _ in range(12)]
+    held = held_by(utterances)
+    assert is_even(held, replicas=3)
+    crowded = replica_of(utterances[0])
+    kept = [utterance for utterance in utterances if replica_of(utterance) == crowded]
+    for utterance in utterances:
+        if utterance not in kept:
+            utterance.close()
+    until(lambda: held_of(engine) == [0, 0, len(kept)])
+    kept += [engine.open(UtteranceOptions()) for _ in range(6)]
+    assert is_even(held_by(kept), replicas=3)
+    for utterance in kept:
+        utterance.close()
+
+
+def held_of(engine):
+    """Return how many each replica says that it holds."""
+    return sorted(one.utterances for one in engine.replicas())
+
+
+def held_by(utterances):
+    """Return how many each replica holds, once all have said so."""
+    for utterance in utterances:
+        utterance.final()  # a partial does not wait for a replica
+    return Counter(map(replica_of, utterances))
+
+
+def is_even(held, *, replicas):
+    """Return whether all hold as many, or one more or less.
+
+    A call that ends at once, as a new front end makes one, is seen for some seconds.
+    """
+    return len(held) == replicas and max(held.values()) - min(held.values()) <= 2
 
 
 def test_a_reply_survives_its_replica(served):
@@ -179,31 +238,33 @@ def test_what_no_replica_can_hold_is_refused_and_a_place_that_is_free_is_taken(s
 
 @pytest.mark.skipif(
     "SALMONN_SCALING" not in os.environ,
-    reason="Ray 2.60 pickles in two threads here, which fails at times: "
-    "SALMONN_SCALING=1 runs it",
+    reason="not yet seen to pass five times in a row: SALMONN_SCALING=1 runs it",
 )
-@pytest.mark.parametrize(("few", "many"), [(1, 2), (2, 1)])
-def test_replicas_come_and_go_and_an_utterance_is_finished_where_it_was_begun(
-    served, few, many
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_in_a_rolling_update_an_utterance_is_finished_where_it_was_begun(
+    served, before, after
 ):
-    engine = served(min_replicas=few, max_replicas=few)
+    engine = served(min_replicas=before, max_replicas=before, drain_s=DEADLINE_S)
     utterance = engine.open(UtteranceOptions())
     utterance.push(samples(1, 2))
     utterance.final()
-    before = set(replica_processes())
-    # As a rolling update does it, which waits for what goes on.
-    count = {"min_replicas": many, "max_replicas": many}
-    update = threading.Thread(target=served, kwargs=count)
-    update.start()
-    until(lambda: heard_by(engine) not in {None, *before})
-    assert replica_of(utterance) in replica_processes()
-    utterance.push(samples(3))
-    assert texts(utterance.final()) == {"transcribe": "1 2 3"}
-    assert replica_of(utterance) in before
-    utterance.close()
-    update.join()
-    until(lambda: len(replica_processes()) == many)
-    assert heard_by(engine) not in {None, *before}
+    old = set(replica_processes())
+    # In a process of its own, as operators do: while Ray builds an application, it
+    # notes for the whole process what is pickled by value.
+    with other_process(UPDATE, str(after)) as update:
+        until(lambda: heard_by(engine) not in {None, *old})
+        assert replica_of(utterance) in replica_processes(), "it is waited for"
+        utterance.push(samples(3))
+        assert texts(utterance.final()) == {"transcribe": "1 2 3"}
+        assert replica_of(utterance) in old
+        utterance.close()
+        assert update.wait(DEADLINE_S) == 0
+    until(lambda: len(replica_processes()) == after)
+    assert old.isdisjoint(replica_processes())
+    until(lambda: len(engine.replicas()) == after)
+    newcomer = RayEngine(serve.get_app_handle(APPLICATION), RayConfig(), ends_ray=False)
+    assert newcomer.info.max_samples == NEWER_SAMPLES
+    newcomer.close()
 
 
 def heard_by(engine):
@@ -221,14 +282,7 @@ def heard_by(engine):
 
 def test_a_front_end_that_dies_gives_its_places_back(served):
     engine = served(max_utterances=1, target_utterances=1.0, full_after_s=1.0)
-    address = ray.get_runtime_context().gcs_address
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER_FRONT_END, address],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    ) as other:
+    with other_process(OTHER_FRONT_END) as other:
         assert other.stdout.readline() == "holds a place\n"
         mine = engine.open(UtteranceOptions())
         mine.push(samples(1))
@@ -238,6 +292,18 @@ def test_a_front_end_that_dies_gives_its_places_back(served):
     until(lambda: has_place(mine))
     assert texts(mine.final()) == {"transcribe": "1"}
     mine.close()
+
+
+def other_process(program, *arguments):
+    """Start a program that is given the cluster's address first."""
+    address = ray.get_runtime_context().gcs_address
+    return subprocess.Popen(
+        [sys.executable, "-c", program, address, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
 
 
 def has_place(utterance):

@@ -32,6 +32,7 @@ from engine.api import (
     Word,
 )
 from engine.errors import EngineError, TooLongError, UnsupportedError
+from engine.replicas import ReplicaFigures
 from stream.audio import Frame
 from stream.utterances import BLOCK
 
@@ -133,6 +134,8 @@ class ScriptedEngine:
         self.num_pushes = 0
         self.batches: list[int] = []
         """How many replies each call of `generate` went on with."""
+        self.told_replicas: list[ReplicaFigures] = []
+        """What `replicas` returns."""
         self.is_warm = False
         self.is_closed = False
 
@@ -165,6 +168,9 @@ class ScriptedEngine:
     def open_speakers(self, most: int) -> "ScriptedSpeakers":
         self.num_listeners += 1
         return ScriptedSpeakers(self, most)
+
+    def replicas(self) -> Sequence[ReplicaFigures]:
+        return self.told_replicas
 
     def close(self) -> None:
         self.is_closed = True

@@ -6,6 +6,7 @@ import json
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from engine.replicas import ReplicaFigures
 from stream.config import AuthConfig
 from tests.fakes.engine import ScriptedEngine, speak
 from tests.fakes.server import DEADLINE_S, TALK, client_of, running
@@ -59,6 +60,28 @@ async def test_metrics_tell_what_happened():
         assert float(figures["salmonn_audio_seconds_total"]) > 0.9
         assert float(figures['salmonn_refused_total{code="protocol"}']) == 1
         assert float(figures["salmonn_sessions"]) == 1
+
+
+async def test_metrics_tell_of_each_replica_and_of_all():
+    engine = ScriptedEngine()
+    async with running(engine=engine) as server:
+        _, body = await server.get("/metrics")
+        assert "replica" not in body
+        engine.told_replicas = [
+            ReplicaFigures(name="one", utterances=3, busy_s=2.5, audio_s=10.0),
+            ReplicaFigures(name="two", utterances=1, busy_s=0.5, audio_s=2.0),
+        ]
+        _, body = await server.get("/metrics")
+    for line in (
+        'salmonn_replica_utterances{replica="one"} 3.0',
+        'salmonn_replica_busy_seconds_total{replica="one"} 2.5',
+        'salmonn_replica_audio_seconds_total{replica="two"} 2.0',
+        "salmonn_replicas 2.0",
+        "salmonn_replicas_utterances 4.0",
+        "salmonn_replicas_busy_seconds 3.0",
+        "salmonn_replicas_audio_seconds 12.0",
+    ):
+        assert line in body.splitlines()
 
 
 async def test_a_full_server_refuses_before_the_handshake():
