@@ -66,5 +66,5 @@ $(VENV)/.server: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.server
 	@echo "== installing the tools of tests and measurements: about 420 MB"
-	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,bits,capacity,cluster,captions,data,speech,speakers,train,mcp,dev]'
+	@$(PIP) install $(PIP_OUTPUT) -c constraints.txt -e '.[server,eval,bits,capacity,cluster,valkey,captions,data,speech,speakers,train,mcp,dev]'
 	@touch $@

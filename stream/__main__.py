@@ -20,7 +20,7 @@ from typing import Any, get_args, get_type_hints
 
 from engine.api import Engine, load, silero_weights
 from engine.config import EngineConfig, PartsConfig
-from engine.errors import EngineError
+from engine.errors import EngineError, PackageError
 from stream import logs
 from stream.config import ServerConfig, read_config
 from stream.config_text import config_text
@@ -102,6 +102,8 @@ async def _serve(
     """
     try:
         server = Server(config, engine, thread, detector=detector)
+    except PackageError as exc:
+        return _complain(exc, FAILED)
     except ValueError as exc:
         return _complain(exc, WRONG_USAGE)
     loop = asyncio.get_running_loop()

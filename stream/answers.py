@@ -51,6 +51,8 @@ class PendingSegment:
     _replies: dict[str, _Reply] = field(default_factory=dict)
     _shown: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Text and stable length of the last partial of each task."""
+    heard_language: str = ""
+    """Code of the language of the last partial; empty if it is not known."""
 
     @property
     def passage(self) -> Passage:
@@ -70,6 +72,15 @@ class PendingSegment:
             return ""
         return next((h.language for h in self.outcome.hypotheses), "")
 
+    @property
+    def stable(self) -> dict[str, str]:
+        """What is told for good of the tasks that have no final, by task."""
+        return {
+            task: text[:stable]
+            for task, (text, stable) in self._shown.items()
+            if stable and task in self.untold
+        }
+
     def partials(self, heard: Heard) -> list[Partial]:
         """Return the partials that say something else than those before."""
         news = []
@@ -79,6 +90,7 @@ class PendingSegment:
             if hypothesis.task not in self.untold or shown == (text, stable):
                 continue
             end = self.start + heard.samples
+            self.heard_language = hypothesis.language
             news.append(self._partial(hypothesis.task, text, stable, end))
         return news
 

@@ -89,6 +89,11 @@ class Asker:
         """How many questions have no answer yet."""
         return len(self._questions)
 
+    @property
+    def open_ids(self) -> tuple[str, ...]:
+        """The ids of those questions."""
+        return self._questions.ids
+
     def expects(self, start: int) -> bool:
         """Return whether a segment that begins at a sample is likely to be asked about.
 

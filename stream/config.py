@@ -4,6 +4,7 @@ host, port, log_level, log_format
 [vad]        [segmenter]        where segments begin and end
 [limits]     [auth]             who may connect, and how much of it
 [watches]                       what is listened for all the time
+[sessions]                      where other front ends find them
 [wyoming]                       a port for Home Assistant
 [engine]     [engine.encoding]  engine/config.py
 """
@@ -22,6 +23,8 @@ from stream.segmenter import SegmenterConfig
 from stream.vad import DEFAULT_MODE
 
 TOKENS_VARIABLE = "SALMONN_TOKENS"
+VALKEY_VARIABLE = "SALMONN_VALKEY"
+VALKEY_SCHEMES = ("valkey", "valkeys", "unix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,25 @@ class WatchesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsConfig:
+    """Where sessions are kept, beside the memory of this process (docs/adr/0048)."""
+
+    valkey: str | None = field(default=None, repr=False)
+    """A Valkey server that front ends share, so that a client that loses one of them
+    resumes at another with all its texts: `valkey://NAME:PASSWORD@HOST:6379/0`,
+    `valkeys://` with TLS, `unix:///PATH`; or the environment variable SALMONN_VALKEY.
+    It needs the extra `valkey`."""
+
+    def __post_init__(self) -> None:
+        scheme = (self.valkey or "valkey:").partition(":")[0]
+        if scheme not in VALKEY_SCHEMES:
+            expected = ", ".join(f"{name}://" for name in VALKEY_SCHEMES)
+            raise ValueError(
+                f"sessions.valkey is no address of a Valkey server; expected {expected}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """A server, its engine included."""
 
@@ -185,6 +207,7 @@ class ServerConfig:
     auth: AuthConfig = field(default_factory=AuthConfig)
     wyoming: WyomingConfig = field(default_factory=WyomingConfig)
     watches: WatchesConfig = field(default_factory=WatchesConfig)
+    sessions: SessionsConfig = field(default_factory=SessionsConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -226,6 +249,9 @@ def read_config(path: Path | None, environment: Mapping[str, str]) -> ServerConf
     config = ServerConfig() if path is None else read_toml(ServerConfig, path)
     secrets = environment.get(TOKENS_VARIABLE, "").split(",")
     tokens = tuple(token.strip() for token in secrets if token.strip())
+    valkey = environment.get(VALKEY_VARIABLE) or config.sessions.valkey
     return replace(
-        config, auth=replace(config.auth, tokens=config.auth.tokens + tokens)
+        config,
+        auth=replace(config.auth, tokens=config.auth.tokens + tokens),
+        sessions=SessionsConfig(valkey=valkey),
     )

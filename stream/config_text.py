@@ -60,7 +60,8 @@ def _lines(config: Any, path: tuple[str, ...]) -> list[str]:
         lines += _comment(told[field.name])
         lines += _comment(_choices(kinds[field.name]))
         if not field.repr:
-            lines.append(f"# {field.name}: {len(value)} set; not shown")
+            count = len(value) if isinstance(value, tuple) else int(bool(value))
+            lines.append(f"# {field.name}: {count} set; not shown")
         elif value is None:
             lines.append(f"# {field.name} = (not set)")
         else:

@@ -11,30 +11,23 @@ log.  The hub knows no socket and no message format.
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from engine.api import Engine
+from stream import opening
 from stream.audio import SAMPLE_RATE
 from stream.auth import NOBODY
 from stream.config import ServerConfig
-from stream.errors import (
-    InternalError,
-    OverloadedError,
-    ProtocolError,
-    ShutdownError,
-    StreamError,
-)
+from stream.errors import InternalError, OverloadedError, ShutdownError, StreamError
 from stream.events import Ask, Cancel, Error, NameSpeaker, Start, Started, full_task
 from stream.jobs import Result
 from stream.live import Stream
 from stream.metrics import Metrics
-from stream.resume import EventLog, ForgottenError, SessionStore
+from stream.resume import ForgottenError, SessionStore
 from stream.segmenter import SegmenterConfig
-from stream.session import Session
 from stream.sound_events import Unwatch, Watch
 from stream.vad import VoiceDetector
 from stream.worker import SHOWN, Clock, Worker
@@ -51,9 +44,6 @@ refused.  One may hold 30 s of audio, so 61 MB in all."""
 MOST_UNTOLD_S = 60.0
 """Audio of a session, in seconds, whose speakers are not told yet.  Captions go first,
 so it is more than they may lag behind by; beyond it reading waits."""
-KEPT = ("rate", "encoding", "channels", "tasks", "sounds")
-"""Fields of `start` that a session keeps when another connection goes on with it."""
-NAME_BYTES = 16  # of randomness in a session's name, which is what lets it be resumed
 
 
 class Hub:
@@ -83,7 +73,7 @@ class Hub:
         """
         self.config, self.engine = config, engine
         self._worker, self.metrics = worker, metrics
-        self._detector, self._clock = detector, clock
+        self._opener, self._clock = opening.Opener(engine, detector), clock
         self._store = store
         self._connections: Counter[str] = Counter()
         self._num_attached = 0
@@ -146,7 +136,7 @@ class Hub:
         *,
         segmenter: SegmenterConfig | None = None,
         detector: VoiceDetector | None = None,
-        keeps_texts: bool = False,
+        is_resumable: bool = False,
     ) -> tuple[Stream, Started]:
         """Begin a session, or go on with the one that the client names.
 
@@ -155,7 +145,7 @@ class Hub:
             owner: Who is behind it.
             segmenter: Where segments begin and end; the server's own by default.
             detector: Which frames are voiced; one of the server's own by default.
-            keeps_texts: Whether what is for good is kept for the session's life, for
+            is_resumable: Whether what is for good is kept for the session's life, for
                 clients that can come back for it.
 
         Raises:
@@ -170,27 +160,46 @@ class Hub:
                 found.superseded.set()
                 self._discard(found)
             else:
-                return found, self._resume(found, request, resume.seq)
+                return found, opening.resume(found, request, resume.seq)
         self._check_load()
-        session = Session(
-            secrets.token_urlsafe(NAME_BYTES),
+        stream = self._opener.begin(
             request,
-            info=self.engine.info,
-            check=self.engine.check,
-            check_prompt=self.engine.check_prompt,
-            detector=detector or self._detector(),
-            segmenter=segmenter or self.config.segmenter,
-            max_s=self.config.limits.max_session_s,
-            max_questions=self.config.limits.max_questions,
-            watches=self.config.watches,
+            owner,
+            self.config,
+            segmenter=segmenter,
+            detector=detector,
+            is_resumable=is_resumable,
         )
-        max_bytes = self.config.limits.max_texts_bytes if keeps_texts else 0
-        stream = Stream(session, EventLog(session.seq, max_bytes=max_bytes), owner)
-        most = self.config.limits.max_sessions
-        if given_up := self._store.add(stream, most=most):
-            self._free(given_up)
-        self._count()
+        self._keep(stream)
+        session = stream.session
         return stream, session.started(seq=session.seq, resumed=False)
+
+    async def recall(self, request: Start, owner: str) -> None:
+        """Let a client find here the session that it had at another front end.
+
+        Raises:
+            StreamError: If there is no room for it, or it cannot be served here.
+        """
+        resume = request.resume
+        if resume is None:
+            return
+        here = self._store.find(resume.session, owner)
+        if here is None:
+            self._check_load()
+        saved = await self._store.recall(resume.session, owner)
+        if saved is None:
+            return
+        if here is not None:  # it went on elsewhere since
+            self.give_up(here)
+        stream = self._opener.go_on(saved.met(resume), self.config)
+        self._keep(stream)
+        self._store.detach(stream, self._clock())
+        logger.info("taken over", extra={"session": stream.name[:SHOWN]})
+
+    def give_up(self, stream: Stream) -> None:
+        """Free a stream that goes on at another front end, and leave its client."""
+        stream.superseded.set()
+        self._discard(stream)
 
     def push(self, stream: Stream, data: bytes) -> None:
         """Hear a message of audio.
@@ -335,27 +344,10 @@ class Hub:
                 await self._emptied.wait()
         except TimeoutError:
             logger.warning("finals are missing after %.0f s; stopping anyway", drain_s)
-            for stream in self.streams:
-                self.fail(stream, error)
-
-    def _resume(self, stream: Stream, request: Start, seq: int) -> Started:
-        """Return the greeting of a client that comes back.
-
-        Raises:
-            ProtocolError: If it comes back with other wishes, or from the future.
-        """
-        began = stream.session.request
-        if any(getattr(request, name) != getattr(began, name) for name in KEPT):
-            raise ProtocolError(
-                f"start: a resumed session keeps its {', '.join(KEPT[:-1])} "
-                f"and {KEPT[-1]}"
-            )
-        if seq > stream.session.seq:
-            raise ProtocolError(
-                f"start: resume.seq is {seq}; the last event is {stream.session.seq}"
-            )
-        stream.session.watches.set(request.watches)
-        return stream.session.started(seq=seq, resumed=True)
+            for stream in self.streams:  # what is known of it elsewhere stays
+                stream.session.fail(error)
+                self._drain(stream)
+                self._free(stream)
 
     def _check_load(self) -> None:
         """Refuse new work if there is already too much.
@@ -372,6 +364,13 @@ class Hub:
         if waited_s > self.config.limits.max_wait_s:
             raise OverloadedError(f"the engine is {waited_s:.1f} s behind")
 
+    def _keep(self, stream: Stream) -> None:
+        most = self.config.limits.max_sessions
+        if given_up := self._store.add(stream, most=most):
+            self._free(given_up)
+        self._count()
+        self._drain(stream)
+
     def _drain(self, stream: Stream) -> None:
         session = stream.session
         for event in session.events():
@@ -379,6 +378,8 @@ class Hub:
                 self.metrics.questions_refused.labels(event.code).inc()
             stream.log.append(event)
             stream.changed.set()
+        if stream.is_resumable:
+            self._store.note(stream)
         jobs = session.jobs()
         # A connection may still feed a session that was discarded a moment ago.
         if jobs and self._store.named(session.name) is stream:

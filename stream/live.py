@@ -19,6 +19,8 @@ class Stream:
     session: Session
     log: EventLog
     owner: str
+    is_resumable: bool = False
+    """Whether its client can come back for it, here or at another process."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there are new events."""
     progressed: asyncio.Event = field(default_factory=asyncio.Event)

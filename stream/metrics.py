@@ -138,6 +138,16 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self.recalled = Counter(
+            "salmonn_sessions_recalled",
+            "Sessions that another front end had and that went on here",
+            registry=registry,
+        )
+        self.store_failures = Counter(
+            "salmonn_session_store_failures",
+            "Times that the store which front ends share could not be used",
+            registry=registry,
+        )
 
     def render(self, replicas: Sequence[ReplicaFigures] = ()) -> bytes:
         """Return all figures in Prometheus' text format.

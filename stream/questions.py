@@ -101,6 +101,11 @@ class Questions:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The clients' names of them."""
+        return tuple(question.id for question in self._open.values())
+
     def check(self, ask: Ask, *, language: str | None, spoken: bool = False) -> Prompt:
         """Return what the engine is asked.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from stream.config import ServerConfig
 
-BUILT_IN = ("host", "port", "vad", "wyoming", "engine")
+BUILT_IN = ("host", "port", "vad", "wyoming", "sessions", "engine")
 """Fields of a configuration that hold until a restart."""
 
 

@@ -9,13 +9,14 @@ replaced, and nothing else.
     +----------------------------+------------------------------+
     bounded in bytes               bounded in number
 
-A `SessionStore` keeps sessions for some time after their connection has gone.
+A `SessionStore` keeps sessions for some time after their connection has gone: in this
+process, and, where processes share a store, what another one needs to go on with them.
 
 No socket and no clock: the time is an argument, in seconds.
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
@@ -28,11 +29,11 @@ from stream.events import (
     Partial,
     Progress,
     ServerEvent,
-    SpeakerNamed,
     Speakers,
 )
 from stream.messages import encode
-from stream.sound_events import Noticed, Sound
+from stream.saved import SavedSession, is_for_good
+from stream.sound_events import Noticed
 
 MOST_EVENTS = 1_024
 """Events, of all kinds; some ten minutes of talk.  When it is full, of the oldest only
@@ -67,12 +68,35 @@ class EventLog:
         self._clips: deque[int] = deque()
         """Those that carry audio."""
 
+    @classmethod
+    def of(
+        cls, events: Iterable[ServerEvent], *, floor: int, seq: int, max_bytes: int
+    ) -> "EventLog":
+        """Return the log of a session of another process.
+
+        Args:
+            events: What is for good, behind the event `floor`.
+            floor: What is up to it is forgotten.
+            seq: The last event; of others up to it, nothing is kept.
+            max_bytes: As above.
+        """
+        log = cls(floor, max_bytes=max_bytes)
+        for event in events:
+            log.append(event)
+        log._passed = seq
+        return log
+
+    @property
+    def floor(self) -> int:
+        """The last event before which what is for good is forgotten."""
+        return self._floor
+
     def append(self, event: ServerEvent) -> None:
         """Add an event; forget those that it makes worthless."""
         subject = _subject(event)
         if (replaced := self._latest.pop(subject, None)) is not None:
             self._events.pop(replaced, None)
-        if not _is_for_good(event) and subject is not None:
+        if not is_for_good(event) and subject is not None:
             self._latest[subject] = event.seq
         self._events[event.seq] = event
         if isinstance(event, Noticed) and event.audio:
@@ -116,7 +140,7 @@ class EventLog:
 
     def _age(self, event: ServerEvent) -> None:
         """Keep an event that is not recent any more, if it is for good."""
-        if not _is_for_good(event):
+        if not is_for_good(event):
             self._passed = event.seq
             return
         size = len(encode(event).encode())
@@ -127,13 +151,6 @@ class EventLog:
             self._num_bytes -= size
             self._floor = earliest.seq
             self._passed = max(self._passed, self._floor)
-
-
-def _is_for_good(event: ServerEvent) -> bool:
-    """Return whether an event tells what stays true when the session has gone on."""
-    if isinstance(event, Speakers | Noticed | Sound):
-        return event.complete
-    return isinstance(event, Final | Answer | Error | SpeakerNamed)
 
 
 def _subject(event: ServerEvent) -> Hashable:
@@ -210,6 +227,33 @@ class SessionStore(Protocol[S]):
     def sessions(self) -> list[S]:
         """Return all sessions."""
 
+    def note(self, session: S) -> None:
+        """Note that a session stands elsewhere now, for other processes."""
+
+    async def recall(self, name: str, owner: str) -> SavedSession | None:
+        """Return the session of a client that another process has, to be had here now.
+
+        Returns:
+            None if no other has it, or that cannot be learnt.
+        """
+
+    async def open(self) -> None:
+        """Prepare for what follows.
+
+        Raises:
+            OSError: If what is shared with other processes cannot be reached.
+        """
+
+    async def run(self, give_up: Callable[[S], None]) -> None:
+        """Share what was noted, until cancelled.
+
+        Args:
+            give_up: Takes a session that goes on in another process.
+        """
+
+    async def close(self) -> None:
+        """Share what is left, as far as that is possible."""
+
 
 class MemorySessionStore(Generic[S]):
     """Implements `SessionStore` in the memory of this process."""
@@ -266,6 +310,22 @@ class MemorySessionStore(Generic[S]):
     def sessions(self) -> list[S]:
         """Return all sessions."""
         return [kept.session for kept in self._kept.values()]
+
+    def note(self, session: S) -> None:
+        """Do nothing: nobody else has its sessions, here and below."""
+
+    async def recall(self, name: str, owner: str) -> SavedSession | None:
+        """Return None."""
+        return None
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def run(self, give_up: Callable[[S], None]) -> None:
+        """Return."""
+
+    async def close(self) -> None:
+        """Do nothing."""
 
     def _longest_waiting(self) -> S | None:
         waiting = [kept for kept in self._kept.values() if kept.since is not None]

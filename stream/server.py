@@ -17,14 +17,14 @@ from concurrent.futures import Executor
 import uvicorn
 
 from engine.api import Engine
-from engine.errors import EngineError
+from engine.errors import EngineError, PackageError
 from stream import wyoming
 from stream.config import ServerConfig
 from stream.hub import Hub
 from stream.live import Stream
 from stream.metrics import Metrics
 from stream.reload import Reload, reload
-from stream.resume import MemorySessionStore
+from stream.resume import MemorySessionStore, SessionStore
 from stream.routes import build_app
 from stream.tls import renew, told
 from stream.vad import VoiceDetector
@@ -81,13 +81,14 @@ class Server:
 
         Raises:
             ValueError: If the configuration does not fit the engine.
+            PackageError: If it needs a package that is not installed.
         """
         config.check_engine(engine.info)
         self._config = config
         metrics = Metrics()
         self._worker = Worker(engine, thread, metrics)
-        store = MemorySessionStore[Stream]()
-        self.hub = Hub(config, engine, self._worker, metrics, detector, store)
+        self._store = _store(config, metrics)
+        self.hub = Hub(config, engine, self._worker, metrics, detector, self._store)
         self._settings = self._uvicorn_config()
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -104,16 +105,19 @@ class Server:
             on_listen: Called before that, when the port is open.
 
         Raises:
-            OSError: If the port, or a file for TLS, cannot be had.
+            OSError: If the port, a file for TLS, or the store of the sessions cannot be
+                had.
             EngineError: If the engine cannot warm up.
         """
         with told(self._config.auth):
             self._settings.load()
         listener = _bind(self._config.host, self._config.port)
         try:
+            await self._store.open()
             beside = self._bind_wyoming()
         except OSError:
             listener.close()
+            await self._store.close()
             raise
         web = _Uvicorn(self._settings)
         failure: EngineError | None = None
@@ -122,6 +126,7 @@ class Server:
             own = [
                 tasks.create_task(self._worker.run(self.hub.deliver)),
                 tasks.create_task(self.hub.expire()),
+                tasks.create_task(self._store.run(self.hub.give_up)),
             ]
             if beside is not None:
                 own.append(tasks.create_task(wyoming.serve(beside, self.hub)))
@@ -143,6 +148,7 @@ class Server:
             await serving
             for task in own:
                 task.cancel()
+        await self._store.close()
         if failure is not None:
             raise failure
 
@@ -223,6 +229,21 @@ class Server:
     def _address(self, listener: socket.socket) -> str:
         scheme = "ws" if self._config.auth.tls_cert is None else "wss"
         return f"{scheme}://{_host_and_port(listener)}"
+
+
+def _store(config: ServerConfig, metrics: Metrics) -> SessionStore[Stream]:
+    """Return what keeps the sessions.
+
+    Raises:
+        PackageError: If the client of Valkey, which it takes, is not installed.
+    """
+    if config.sessions.valkey is None:
+        return MemorySessionStore()
+    try:
+        from stream.valkey import ValkeySessionStore
+    except ImportError as exc:
+        raise PackageError("sessions.valkey", "valkey", "valkey") from exc
+    return ValkeySessionStore(config.sessions.valkey, config.limits, metrics)
 
 
 def _host_and_port(listener: socket.socket) -> str:

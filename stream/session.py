@@ -18,7 +18,6 @@ A conversation that continues one of another process begins at that one's `settl
 from dataclasses import replace
 
 from engine.api import EngineInfo
-from stream.answers import PendingSegment
 from stream.asker import Asker
 from stream.audio import SAMPLE_RATE, Frame, PcmFormat, PcmReader
 from stream.config import WatchesConfig
@@ -33,37 +32,24 @@ from stream.events import (
     NameSpeaker,
     Progress,
     ServerEvent,
-    SpeechEnded,
-    SpeechStarted,
     Start,
     Started,
 )
 from stream.jobs import (
     Failed,
     Finished,
-    HearAudio,
     Heard,
     Job,
-    MakeFinal,
-    OpenUtterance,
     ReleaseKept,
     Result,
-    SegmentJob,
     SpeakerResult,
-    TryFinal,
     Weighed,
     WeighingFailed,
 )
+from stream.pending import PendingSegments
 from stream.questions import CheckPrompt
-from stream.segmenter import (
-    SegmentAudio,
-    SegmentEnded,
-    Segmenter,
-    SegmenterConfig,
-    SegmentEvent,
-    SegmentPaused,
-    SegmentStarted,
-)
+from stream.saved import SessionState, farewells
+from stream.segmenter import Segmenter, SegmenterConfig
 from stream.speakers import SpeakerTeller
 from stream.vad import VoiceDetector
 from stream.watches import Watches
@@ -86,6 +72,7 @@ class Session:
         max_s: float,
         max_questions: int,
         watches: WatchesConfig,
+        state: SessionState | None = None,
     ) -> None:
         """Begin a conversation.
 
@@ -101,6 +88,8 @@ class Session:
             max_s: The longest stream, in seconds of audio.
             max_questions: Open at once; the next one is refused.
             watches: How it listens for what the client is to be told of.
+            state: Where it stands, if it was begun by another process; then `request`
+                resumes it from there.
 
         Raises:
             AudioFormatError: If the declared format is not one we know.
@@ -109,7 +98,6 @@ class Session:
                 served.
         """
         self._wishes = read_wishes(request, info, check)
-        self._options = self._wishes.options
         pcm_format = PcmFormat(
             rate=request.rate, encoding=request.encoding, channels=request.channels
         )
@@ -121,11 +109,9 @@ class Session:
         self.name, self.request = name, request
         self._info, self._detector = info, detector
         self._segmenter, self._max_s = Segmenter(segmenter), max_s
-        self._segments_before = resume.segment if resume else 0
         self.seq = resume.seq if resume else 0
-        self.asked = 0
+        self.asked = state.asked if state else 0
         """How many `ask` have arrived."""
-        self._pending: dict[int, PendingSegment] = {}
         self._events: list[ServerEvent] = []
         self._jobs: list[Job] = []
         self._ending = self._flushed = False
@@ -150,7 +136,22 @@ class Session:
         )
         self.watches.set(request.watches)
         with_text, most = TRANSCRIBE in self._wishes.tasks, self._wishes.speakers
-        self._teller = SpeakerTeller(with_text=with_text, most=most, want=self._add)
+        before = state.speakers if state else 0
+        self._teller = SpeakerTeller(
+            with_text=with_text, most=most, before=before, want=self._add
+        )
+        self._segments = PendingSegments(
+            self._wishes,
+            asker=self._asker,
+            teller=self._teller,
+            offset=self._offset,
+            complete=resume.segment if resume else 0,
+            state=state,
+            say=self._say,
+            want=self._add,
+        )
+        if state is not None:
+            self._go_on(state)
 
     @property
     def accepted(self) -> int:
@@ -161,6 +162,22 @@ class Session:
     def settled(self) -> int:
         """The sample of the client before which everything is done with."""
         return self._settled
+
+    @property
+    def state(self) -> SessionState:
+        """Where it stands, for another process."""
+        return SessionState(
+            seq=self.seq,
+            settled=self._settled,
+            segment=self._segments.complete,
+            language=self._segments.language,
+            asked=self.asked,
+            questions=self._asker.open_ids,
+            stable=self._segments.stable(),
+            speakers=self._teller.highest,
+            unattributed=self._teller.missing(self._segments.complete),
+            is_over=self.is_over and self._last_word is None,
+        )
 
     def started(self, *, seq: int, resumed: bool) -> Started:
         """Return the greeting of a connection that has seen the events up to `seq`."""
@@ -199,7 +216,7 @@ class Session:
     def flush(self) -> None:
         """End the current segment now."""
         if not self._ending:
-            self._follow(self._segmenter.flush())
+            self._segments.follow(self._segmenter.flush())
             self._settle()
 
     def ask(self, ask: Ask, *, refused: StreamError | None = None) -> None:
@@ -239,7 +256,7 @@ class Session:
             return
         self._ending, self._last_word = True, because
         self._hear(self._reader.flush())
-        self._follow(self._segmenter.flush())
+        self._segments.follow(self._segmenter.flush())
         self.watches.end()
         self._flushed = True
         self._settle()
@@ -255,19 +272,8 @@ class Session:
         if self.is_over:
             return
         match result:
-            case Heard(segment=number):
-                if segment := self._pending.get(number):
-                    self._say(*segment.partials(result))
-            case Finished(segment=number):
-                if segment := self._pending.get(number):
-                    segment.outcome = result
-                    self._remember_language(result)
-                    self._asker.finish(segment, result)
-            case Failed(segment=number):
-                if segment := self._pending.get(number):
-                    segment.outcome = result
-                self._asker.fail_segment(result)
-                self._say(*self._teller.fail(result))
+            case Heard() | Finished() | Failed():
+                self._segments.deliver(result)
             case _ if isinstance(result, SpeakerResult):
                 self._say(*self._teller.deliver(result))
             case Weighed() | WeighingFailed():
@@ -286,74 +292,27 @@ class Session:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def _remember_language(self, finished: Finished) -> None:
-        """Let the next segments begin with the language of one that had words."""
-        for hypothesis in finished.hypotheses:
-            if hypothesis.text:
-                self._options = replace(
-                    self._options, likely_language=hypothesis.language
-                )
+    def _go_on(self, state: SessionState) -> None:
+        """Take over from another process; tell what it can tell no more."""
+        self.is_over = self._ending = self._flushed = state.is_over
+        if not self.is_over:
+            self._say(*farewells(state))
 
     def _hear(self, frames: list[Frame]) -> None:
         for frame in frames:
             self._asker.hear(frame)
             self.watches.hear(frame)
             voiced = self._detector.is_voiced(frame)
-            self._follow(self._segmenter.push(frame, voiced=voiced))
-
-    def _follow(self, events: list[SegmentEvent]) -> None:
-        """Turn what the segmenter found into events and jobs."""
-        for event in events:
-            number = self._segments_before + event.segment
-            match event:
-                case SegmentStarted(start=start):
-                    self._begin(number, start)
-                case SegmentAudio(frame=frame):
-                    self._want(number, HearAudio(number, frame.pcm))
-                case SegmentPaused():
-                    self._want(number, TryFinal(number))
-                case SegmentEnded(end=end):
-                    segment = self._pending[number]
-                    segment.end = end = self._offset + end
-                    self._say(SpeechEnded(seq=0, segment=number, end=end))
-                    self._want(number, MakeFinal(number))
-                    self._asker.end_segment(segment)
-
-    def _begin(self, number: int, start: int) -> None:
-        wishes, start = self._wishes, self._offset + start
-        segment = PendingSegment(number, start, untold=list(wishes.tasks))
-        self._pending[number] = segment
-        self._asker.begin_segment(segment)
-        self._say(SpeechStarted(seq=0, segment=number, start=start))
-        if wishes.speakers:
-            self._teller.begin(number, start)
-        self._jobs.append(
-            OpenUtterance(
-                number,
-                replace(self._options, questions=self._asker.expects(start)),
-                wishes.hears_partials,
-                wishes.keep,
-                wishes.speakers,
-            )
-        )
-
-    def _want(self, number: int, job: SegmentJob) -> None:
-        """Want something of the engine, unless it has failed on this segment."""
-        if self._pending[number].outcome is None:
-            self._jobs.append(job)
+            self._segments.follow(self._segmenter.push(frame, voiced=voiced))
 
     def _add(self, job: Job) -> None:
         self._jobs.append(job)
 
     def _settle(self) -> None:
         """Tell the finals that are next in order; move `settled` behind them."""
-        blocked: set[str] = set()
-        for segment in list(self._pending.values()):
-            told = segment.tell(blocked)
-            blocked.update(segment.untold)
+        for told, is_all in self._segments.tell():
             before = self._settled
-            if segment.is_told:
-                del self._pending[segment.number]
+            if is_all:
                 self._move()
             for event in told:
                 settled = self._settled if event is told[-1] else before
@@ -364,7 +323,7 @@ class Session:
         self._move()
         others = (self._asker, self._teller, self.watches)
         num_open = sum(other.num_open for other in others)
-        if not self._flushed or self._pending or num_open or self.is_over:
+        if not self._flushed or self._segments or num_open or self.is_over:
             return
         self._jobs.append(ReleaseKept())
         if self._last_word:
@@ -382,8 +341,8 @@ class Session:
 
     def _move(self) -> None:
         """Bring `settled` up to date; it never goes back."""
-        if self._pending:
-            position = next(iter(self._pending.values())).start
+        if self._segments.start is not None:
+            position = self._segments.start
         elif self._flushed:
             self._settled = self.accepted
             return

@@ -36,8 +36,9 @@ from stream.jobs import (
     RecognisingFailed,
     SpeakerResult,
 )
+from stream.saved import SPEAKERS
 
-TASK: Constant = "speakers"
+TASK: Constant = SPEAKERS
 """What an error names where speakers cannot be told of a segment, or one not known."""
 MAX_NAME: Constant = 64  # characters
 MAX_NUMBER: Constant = 999
@@ -65,16 +66,25 @@ class SpeakerTeller:
     """Tells who speaks."""
 
     def __init__(
-        self, *, with_text: bool, most: int, want: Callable[[EnrolVoice], None]
+        self,
+        *,
+        with_text: bool,
+        most: int,
+        before: int = 0,
+        want: Callable[[EnrolVoice], None],
     ) -> None:
         """Begin without speakers.
 
         Args:
             with_text: Whether segments have transcripts that are shared out.
             most: The most speakers that are told apart.
+            before: The highest number that was given by another process, which knew
+                the voices: here they are counted on.
             want: Takes what the engine is to do.
         """
         self._with_text, self._want = with_text, want
+        self._numbers_before = self.highest = before
+        """`highest` is the highest number that anybody has."""
         self._enrolment = Enrolment(most)
         self._names: dict[int, str] = {}
         self._segments: dict[int, _Segment] = {}
@@ -84,6 +94,14 @@ class SpeakerTeller:
         """How many segments the engine has not told of to their end, and voices."""
         untold = sum(not segment.heard for segment in self._segments.values())
         return untold + self._enrolment.num_open
+
+    def missing(self, until: int) -> tuple[int, ...]:
+        """Return the segments, up to one, that were not told of to their end."""
+        return tuple(
+            number
+            for number, segment in self._segments.items()
+            if number <= until and not segment.heard
+        )
 
     def begin(self, number: int, start: int) -> None:
         """Note that a segment has begun, at a sample of the stream."""
@@ -102,7 +120,8 @@ class SpeakerTeller:
         match result:
             case Recognised():
                 return self.recognise(result)
-            case Enrolled(name=name, speaker=speaker):
+            case Enrolled(name=name, speaker=number):
+                speaker = self._counted_on(number)
                 self._enrolment.tell(name, speaker)
                 return [self._called(speaker, name)]
             case EnrollingFailed(name=name, code=code, message=message):
@@ -115,7 +134,8 @@ class SpeakerTeller:
     def recognise(self, result: Recognised) -> list[ServerEvent]:
         """Take who speaks; return what the client is told."""
         events: list[ServerEvent] = []
-        for gone, kept in result.news.joined:
+        for pair in result.news.joined:
+            gone, kept = map(self._counted_on, pair)
             if (name := self._names.pop(gone, "")) and kept not in self._names:
                 self._names[kept] = name
                 events.append(SpeakerNamed(seq=0, speaker=kept, name=name))
@@ -167,6 +187,12 @@ class SpeakerTeller:
             )
         return [self._called(event.speaker, name)]
 
+    def _counted_on(self, number: int) -> int:
+        """Return who that is, of the engine's speakers; 0 is nobody known."""
+        speaker = number + self._numbers_before if number else 0
+        self.highest = max(self.highest, speaker)
+        return speaker
+
     def _called(self, speaker: int, name: str) -> SpeakerNamed:
         if name:
             self._names[speaker] = name
@@ -185,8 +211,8 @@ class SpeakerTeller:
         text = segment.final.text if complete and segment.final else ""
         turns = tuple(
             SpeakerTurn(
-                speaker=turn.speaker,
-                name=self._names.get(turn.speaker, ""),
+                speaker=(speaker := self._counted_on(turn.speaker)),
+                name=self._names.get(speaker, ""),
                 start=segment.start + turn.start,
                 end=segment.start + turn.end,
             )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests import (
+    local_valkey,
     trust,
     trust_bodies,
     trust_crowd,
@@ -17,6 +18,7 @@ from tests import (
     trust_overload,
     trust_resume,
 )
+from tests.conftest import NEEDS_PACKAGE
 from tests.fakes.engine import speak
 from tests.trust_setup import Holdings
 
@@ -58,6 +60,22 @@ def test_on_a_cluster_the_same_is_said_and_a_death_costs_no_final(capsys):
     rows = {name: values for name, *values in facts["rows"]}
     assert all(ratio > 0 for ratio in rows["final, s"][4:])
     assert rows["… that are as if nobody had died"][0] == 10
+    assert facts["problems"] == []
+
+
+@pytest.mark.skipif(
+    local_valkey.program() is None, reason=f"{NEEDS_PACKAGE}redis-server"
+)
+@pytest.mark.slow
+def test_a_front_end_that_is_killed_costs_no_final_and_no_stable_text(capsys):
+    assert trust.main(["frontends", "--seconds", "8"]) == 0
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = {name: values for name, *values in facts["rows"]}
+    assert rows["sessions resumed under their names"][2] == 2
+    assert rows["… whose texts the other has from the first"][2] == 2
+    assert rows["words not as in the first"] == [0, 0, 0]
+    finals, again, killed = rows["finals of each"]
+    assert killed == f"{finals} {again}"
     assert facts["problems"] == []
 
 

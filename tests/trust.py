@@ -7,6 +7,7 @@
     python -m tests.trust overload          1, 2, 4, 8 and 16 who speak at once
     python -m tests.trust bodies            files over HTTP that no client would send
     python -m tests.trust cluster           the engine on Ray, and a replica that dies
+    python -m tests.trust frontends         two front ends, and one that dies
     … --engine mini [--manifest FILE]       with the model in place of words as numbers
 
 prints a table, and the same facts as JSON on the last line.
@@ -25,6 +26,9 @@ prints a table, and the same facts as JSON on the last line.
     cluster     how late first text and finals are through Ray, as a ratio; the finals
                 of ten utterances in whose middle a replica is killed; needs the extra
                 cluster
+    frontends   finals, words and stable text of sessions in whose middle their front
+                end is killed, beside two undisturbed ones, and how soon they go on;
+                needs the extra valkey, and valkey-server or redis-server
 
     0  it is as promised
     1  it is not
@@ -55,14 +59,27 @@ from engine.data.manifest import read_manifest
 from stream.audio import SAMPLE_RATE, to_pcm
 from stream.segmenter import SegmenterConfig
 from stream.vad import WebRtcVoiceDetector
-from tests import trust_bodies, trust_crowd, trust_hour, trust_overload, trust_resume
+from tests import (
+    trust_bodies,
+    trust_crowd,
+    trust_frontends,
+    trust_hour,
+    trust_overload,
+    trust_resume,
+)
 from tests.fakes.driver import SEGMENTER
 from tests.fakes.engine import AnySound, ScriptedEngine, speak
 from tests.trust_setup import Outcome, Setup
 
 SET = "librispeech_devclean20"
 PAUSE = bytes(2 * SAMPLE_RATE)  # a second, which ends a segment
-SECONDS = {"resume": 180.0, "hour": 3_600.0, "overload": 60.0, "cluster": 60.0}
+SECONDS = {
+    "resume": 180.0,
+    "hour": 3_600.0,
+    "overload": 60.0,
+    "cluster": 60.0,
+    "frontends": 60.0,
+}
 """Of audio, in a session."""
 
 
@@ -86,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         "bodies": lambda: trust_bodies.run(trust_bodies.Sizes()),
         "cluster": lambda: _cluster(setup, seconds, options.rounds),
+        "frontends": lambda: trust_frontends.run(
+            setup, seconds=seconds, at_once=options.at_once
+        ),
     }
     outcome = asyncio.run(runs[options.what]())
     console = Console(width=100)
@@ -147,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     what = ["resume", "sessions", "crowd", "hour", "overload", "bodies", "cluster"]
-    add("what", choices=what)
+    add("what", choices=[*what, "frontends"])
     add("--engine", choices=["scripted", "mini"], default="scripted")
     add(
         "--manifest", type=Path, metavar="FILE", help="clips for mini (else the demo's)"
@@ -162,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--each", type=int, default=10, help="crowd: of each sort; of the good, twice")
     add("--speed", type=float, help="hour: × real time (else as it is heard)")
     add("--rounds", type=int, default=2, help="cluster: sessions on each, by turns")
+    add("--at-once", type=int, default=2, help="frontends: who are at the killed one")
     counts = [1, 2, 4, 8, 16]
     add("--counts", type=int, nargs="+", default=counts, help="overload: who speak")
     return parser

@@ -74,7 +74,8 @@ class NativeConnection:
         await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         try:
             start = await self._first()
-            stream, started = self._hub.open(start, self._owner, keeps_texts=True)
+            await self._hub.recall(start, self._owner)
+            stream, started = self._hub.open(start, self._owner, is_resumable=True)
         except LeftError:
             return
         except StreamError as exc:

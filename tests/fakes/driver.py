@@ -34,6 +34,7 @@ def open_session(
     max_s=3600.0,
     max_questions=8,
     watches=WATCHES,
+    state=None,
 ):
     engine = engine or ScriptedEngine()
     return Session(
@@ -47,6 +48,7 @@ def open_session(
         max_s=max_s,
         max_questions=max_questions,
         watches=watches,
+        state=state,
     )
 
 

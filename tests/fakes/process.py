@@ -69,18 +69,21 @@ def _get(url):
 
 
 @contextlib.asynccontextmanager
-async def started(folder, *arguments, more="", num_ports=1, program=COMMAND):
+async def started(
+    folder, *arguments, more="", num_ports=1, program=COMMAND, settings=SETTINGS
+):
     """Run the server; yield it as `Served`.  Leaving stops it.
 
     Args:
         folder: For its configuration, `server.toml`, and its log.
         arguments: More of the command line.
-        more: TOML that is added to `SETTINGS`.
+        more: TOML that is added to the settings.
         num_ports: How many it says that it listens at.
         program: In Python, in place of the command.
+        settings: TOML.
     """
     path, log = folder / "server.toml", folder / "server.log"
-    path.write_text(SETTINGS + more)
+    path.write_text(settings + more)
     with log.open("wb") as written:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", program, "--config", str(path)),

@@ -11,7 +11,13 @@ from urllib.error import HTTPError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from stream.config import AuthConfig, LimitsConfig, ServerConfig, WyomingConfig
+from stream.config import (
+    AuthConfig,
+    LimitsConfig,
+    ServerConfig,
+    SessionsConfig,
+    WyomingConfig,
+)
 from stream.events import Final, Start
 from stream.messages import decode_server, encode
 from stream.server import Server
@@ -84,6 +90,7 @@ async def running(
     segmenter=SEGMENTER,
     detector=AnySound,
     watches=WATCHES,
+    valkey=None,
     **limits,
 ):
     """Serve until the block is left; `limits` are fields of `LimitsConfig`."""
@@ -95,6 +102,7 @@ async def running(
         auth=auth or AuthConfig(),
         wyoming=wyoming or WyomingConfig(),
         watches=watches,
+        sessions=SessionsConfig(valkey=valkey),
     )
     with ThreadPoolExecutor(1) as thread:
         server = Server(config, engine, thread, detector=detector)

@@ -165,7 +165,7 @@ async def test_what_comes_late_for_a_session_that_was_discarded_is_no_work():
         async with client_of(server) as client:
             await client.start()
             await client.finish(speak(3))
-        assert server.engine.num_open == 0
+        await server.until(lambda: server.engine.num_open == 0)
 
 
 async def _flood(client):

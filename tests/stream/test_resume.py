@@ -19,6 +19,7 @@ from stream.events import (
     Start,
 )
 from stream.messages import encode
+from stream.metrics import Metrics
 from stream.resume import (
     MOST_CLIPS,
     MOST_EVENTS,
@@ -27,6 +28,7 @@ from stream.resume import (
     MemorySessionStore,
 )
 from stream.sound_events import Noticed
+from stream.valkey import ValkeySessionStore
 from tests.fakes.driver import Desk, open_session
 from tests.fakes.engine import speak
 
@@ -221,8 +223,16 @@ class Kept:
     owner: str = ""
 
 
-def test_a_session_waits_for_its_client_and_is_freed_after_that():
-    sessions, session = MemorySessionStore(), Kept("a")
+@pytest.fixture(params=["memory", "valkey"])
+def sessions(request):
+    """A store; what it shares with other processes: tests/stream/test_valkey.py."""
+    if request.param == "memory":
+        return MemorySessionStore()
+    return ValkeySessionStore("valkey://127.0.0.1:1", LimitsConfig(), Metrics())
+
+
+def test_a_session_waits_for_its_client_and_is_freed_after_that(sessions):
+    session = Kept("a")
     sessions.add(session, most=2)
     sessions.detach(session, 100.0)
     assert sessions.expire(159.0, keep_s=60.0) == []
@@ -232,23 +242,21 @@ def test_a_session_waits_for_its_client_and_is_freed_after_that():
     assert len(sessions) == 0
 
 
-def test_a_session_whose_client_came_back_does_not_expire():
-    sessions, session = MemorySessionStore(), Kept("a")
+def test_a_session_whose_client_came_back_does_not_expire(sessions):
+    session = Kept("a")
     sessions.add(session, most=2)
     sessions.detach(session, 100.0)
     sessions.attach(session)
     assert sessions.expire(1_000.0, keep_s=60.0) == []
 
 
-def test_a_session_is_not_found_by_another_owner():
-    sessions = MemorySessionStore()
+def test_a_session_is_not_found_by_another_owner(sessions):
     sessions.add(Kept("a", owner="me"), most=2)
     assert sessions.find("a", "you") is None
     assert sessions.find("a", "me") is not None
 
 
-def test_a_full_store_gives_up_the_one_that_has_waited_longest():
-    sessions = MemorySessionStore()
+def test_a_full_store_gives_up_the_one_that_has_waited_longest(sessions):
     first, second = Kept("a"), Kept("b")
     for session in (first, second):
         sessions.add(session, most=2)
@@ -258,14 +266,13 @@ def test_a_full_store_gives_up_the_one_that_has_waited_longest():
     assert sessions.find("a", "") is first
 
 
-def test_sessions_with_a_connection_are_never_given_up():
-    sessions = MemorySessionStore()
+def test_sessions_with_a_connection_are_never_given_up(sessions):
     sessions.add(Kept("a"), most=1)
     assert sessions.add(Kept("b"), most=1) is None
     assert len(sessions) == 2
 
 
-def test_detaching_a_session_that_was_freed_does_nothing():
-    sessions, session = MemorySessionStore(), Kept("a")
+def test_detaching_a_session_that_was_freed_does_nothing(sessions):
+    session = Kept("a")
     sessions.detach(session, 1.0)
     assert sessions.named("a") is None
