@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from dataclasses import replace
 from itertools import takewhile
 
@@ -47,10 +46,6 @@ def test_audio_that_is_lost_behind_a_cut_shows(monkeypatch):
     assert "the engine or the client got something else" in outcome.problems
 
 
-@pytest.mark.skipif(
-    "SALMONN_SCALING" not in os.environ,
-    reason="not yet seen to pass five times in a row: SALMONN_SCALING=1 runs it",
-)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")  # Ray has its own
