@@ -28,6 +28,8 @@ from tests.trust_setup import Outcome, Setup, finals, pieces, say
 
 KILLED_AT = 0.5
 """So much of the audio has been sent by then."""
+LOADED_S = 300.0
+"""The model may take so long, beside another that loads."""
 MINI = "import sys, stream.__main__ as command; sys.exit(command.main(sys.argv[1:]))"
 MINI_SETTINGS = (
     "port = 0\n[engine]\ncaptions_only = true\n[limits]\nmax_wait_s = 3600\n"
@@ -100,7 +102,7 @@ async def _front_end(
     shared = f'[sessions]\nvalkey = "{store.url}"\n'
     engine = {}
     if setup.name != "scripted":
-        engine = {"program": MINI, "settings": MINI_SETTINGS}
+        engine = {"program": MINI, "settings": MINI_SETTINGS, "ready_s": LOADED_S}
     async with process.started(
         folder, "--log-level", "warning", more=shared, **engine
     ) as served:

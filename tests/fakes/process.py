@@ -70,7 +70,13 @@ def _get(url):
 
 @contextlib.asynccontextmanager
 async def started(
-    folder, *arguments, more="", num_ports=1, program=COMMAND, settings=SETTINGS
+    folder,
+    *arguments,
+    more="",
+    num_ports=1,
+    program=COMMAND,
+    settings=SETTINGS,
+    ready_s=READY_S,
 ):
     """Run the server; yield it as `Served`.  Leaving stops it.
 
@@ -81,6 +87,7 @@ async def started(
         num_ports: How many it says that it listens at.
         program: In Python, in place of the command.
         settings: TOML.
+        ready_s: How long it may take until it listens.
     """
     path, log = folder / "server.toml", folder / "server.log"
     path.write_text(settings + more)
@@ -93,7 +100,7 @@ async def started(
             stderr=written,
         )
     try:
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(ready_s):
             lines = [await process.stdout.readline() for _ in range(num_ports)]
         if not all(lines):
             raise AssertionError(log.read_text())

@@ -4,6 +4,7 @@ import pytest
 
 from engine.api import EngineInfo
 from stream.config import ServerConfig, read_config
+from stream.config_text import config_text
 
 
 def read(tmp_path, text, environment=None):
@@ -113,6 +114,17 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path, value, problem):
         read(tmp_path, f"[auth]\ntokens = {value}")
     assert problem in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_environment_says_where_sessions_are_shared_and_nothing_shows_it(tmp_path):
+    environment = {"SALMONN_VALKEY": "valkey://:hunter2@there"}
+    config = read(tmp_path, '[sessions]\nvalkey = "valkey://here"', environment)
+    assert config.sessions.valkey == "valkey://:hunter2@there"
+    assert "hunter2" not in repr(config)
+    text = config_text(config)
+    assert "# valkey: 1 set; not shown" in text
+    assert "hunter2" not in text
+    assert "# valkey: 0 set; not shown" in config_text(read(tmp_path, ""))
 
 
 def test_tokens_of_the_environment_are_added(tmp_path):
