@@ -295,10 +295,11 @@ class WhisperUtterance:
         if self._head.skills.source(prompt) is Source.TRANSCRIPT:
             return self._head.answer_text(prompt, self._transcript())
         self._is_asked = True
+        said = self._transcript().text if self._head.skills.told_words else ""
         if self._replies is Mode.EXACT:
-            return self._ear.ask_exact(prompt, self._thirty_seconds())
+            return self._ear.ask_exact(prompt, self._thirty_seconds(), said=said)
         mode = Mode.STREAMING if self._is_read_along else Mode.EXACT
-        return self._ear.ask(prompt, self._closing_rest(), mode=mode)
+        return self._ear.ask(prompt, self._closing_rest(), said=said, mode=mode)
 
     def weigh(self, names: Sequence[str]) -> list[float]:
         """Return how likely each thing is heard; see `engine.api.Utterance`."""
@@ -317,7 +318,11 @@ class WhisperUtterance:
         if TRANSCRIBE in self._threads:
             final = by_task(self.final())[TRANSCRIBE]
             return Transcript(final.text, final.mode)
-        cross = self._exact_cross()
+        if self._is_read_along:
+            cross = self._exact_cross()
+        else:  # encoded in one pass already, for whoever asks
+            frames = self._project(self._closing_rest())
+            cross = self._decoder.new_cross().write(frames, settle=0)
         guess = self._options.likely_language or DEFAULT_LANGUAGE
         answer = self._answer(_Thread(language=guess), TRANSCRIBE, cross)
         return Transcript(answer.text, Mode.EXACT)

@@ -150,15 +150,22 @@ class Head:
         return weight.new_empty(0, self.bridge.config.speech_frame_width)
 
     def answer(
-        self, prompt: Prompt, source: Source, mode: Mode, *, about: Cache
+        self, prompt: Prompt, said: str, mode: Mode, *, about: Cache
     ) -> LiveReply:
         """Begin an answer about audio that a cache holds; the cache is left to it.
+
+        Args:
+            prompt: What is asked.
+            said: The words that it is told; empty for none.
+            mode: How the audio was encoded.
+            about: Holds it.
 
         Raises:
             ContextFullError: If the model has no room for the question.
         """
-        ids = prompts.closing(self.llm.tokenizer, question(prompt, source))
-        return self._begin(prompt, ids, about, source, mode)
+        asked = prompts.beside(question(prompt, Source.AUDIO), said)
+        ids = prompts.closing(self.llm.tokenizer, asked)
+        return self._begin(prompt, ids, about, Source.AUDIO, mode)
 
     def answer_text(self, prompt: Prompt, transcript: Transcript) -> LiveReply:
         """Begin an answer about what was said, read in place of the audio.
@@ -231,7 +238,12 @@ class Ear:
                 self._unread = []
 
     def ask(
-        self, prompt: Prompt, rest: Tensor, *, mode: Mode = Mode.STREAMING
+        self,
+        prompt: Prompt,
+        rest: Tensor,
+        *,
+        said: str = "",
+        mode: Mode = Mode.STREAMING,
     ) -> LiveReply:
         """Begin an answer about all audio so far.
 
@@ -239,13 +251,14 @@ class Ear:
             prompt: A prompt that is answered from audio.
             rest: The speech frames that have not settled, (T, D), with the silence
                 behind them.
+            said: The words that the model is told beside the audio.
             mode: How all of them were encoded.
 
         Raises:
             ContextFullError: If the model has no room for audio and question.
         """
         about = self._all(rest).fork()
-        return self._head.answer(prompt, Source.AUDIO, mode, about=about)
+        return self._head.answer(prompt, said, mode, about=about)
 
     def weigh(self, names: Sequence[str], rest: Tensor) -> list[float]:
         """Return how likely each thing is heard; see `engine.api.Utterance`.
@@ -259,19 +272,20 @@ class Ear:
         """
         return self._weigher.weigh(names, self._all(rest))
 
-    def ask_exact(self, prompt: Prompt, speech: Tensor) -> LiveReply:
+    def ask_exact(self, prompt: Prompt, speech: Tensor, *, said: str = "") -> LiveReply:
         """Begin an answer about all audio, encoded anew in one pass.
 
         Args:
             prompt: As for `ask`.
             speech: All speech frames, (T, D), of a pass over 30 s as the official code
                 makes it.
+            said: As for `ask`.
 
         Raises:
             ContextFullError: As `ask` does.
         """
         about = self._all_exact(speech)
-        return self._head.answer(prompt, Source.AUDIO, Mode.EXACT, about=about)
+        return self._head.answer(prompt, said, Mode.EXACT, about=about)
 
     def weigh_exact(self, names: Sequence[str], speech: Tensor) -> list[float]:
         """Weigh names over all audio, encoded anew in one pass, as `ask_exact`.

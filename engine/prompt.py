@@ -57,6 +57,16 @@ def written(tokenizer: Tokenizer, question: str, text: str) -> tuple[int, ...]:
     return tuple(ids) if bos is None else (bos, *ids)
 
 
+def beside(question: str, said: str) -> str:
+    """Return a question that tells first what was said in the audio.
+
+    Nothing of the original: it hears the words itself.  A small model that does not can
+    be taught to read them (`engine.skills`).
+    """
+    said = said.strip()
+    return f'It is said: "{said}" {question.strip()}' if said else question
+
+
 def closing(tokenizer: Tokenizer, question: str) -> tuple[int, ...]:
     """Return the ids behind the audio: the question, and the call for an answer."""
     _, after = halves(question)

@@ -60,6 +60,12 @@ class Skills:
     The same model reads the text in place of the audio.  Which way is better was
     measured for the weights.
     """
+    told_words: bool = False
+    """Whether it is told what was said when it is asked about audio, as it was taught.
+
+    The transcriber's words stand in the question, so that a model too small to hear
+    them can answer what is asked about them; how they were said it hears itself.
+    """
     sounds: tuple[str, ...] = ()
     """Labels of the sounds that it was taught to name (`engine.sounds`)."""
     calibration: tuple[float, ...] = (1.0, 0.0)
@@ -121,6 +127,7 @@ class Skills:
             tasks=trained,
             **both,
             questions=self.questions or other.questions,
+            told_words=self.told_words or other.told_words,
             from_transcript=tuple(task for task in trained if task not in heard),
             sounds=tuple(dict.fromkeys((*self.sounds, *other.sounds))),
             languages=tuple(sorted({*chain(*known)})) if known else None,
@@ -136,6 +143,7 @@ class Skills:
         ]
         asked = [*told, *(["free questions"] if self.questions else [])]
         spoken = f"; speech in {', '.join(self.languages)}" if self.languages else ""
+        spoken += "; told what is said" if self.told_words else ""
         named = f"; sounds by name: {', '.join(self.sounds)}" if self.sounds else ""
         return (", ".join(asked) or "nothing") + spoken + named
 
@@ -175,7 +183,7 @@ class Skills:
 
     def source(self, prompt: Prompt) -> Source:
         """Return what a prompt is to be answered from."""
-        if prompt.task in self.from_transcript:
+        if prompt.task and tasks.is_among(prompt.task, self.from_transcript):
             return Source.TRANSCRIPT
         return Source.AUDIO
 

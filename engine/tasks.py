@@ -126,6 +126,11 @@ _NAMES = {
     **{group: f"translate:{code}" for code, group in _TRANSLATE.items()},
 }
 _OFFICIAL = tuple(group for group in TEST_PROMPTS if group not in _NAMES)
+WRITTEN_PROMPTS: Final = {
+    "slot_filling": "According to this text, what is the {}?",
+    "phone_recognition": "Write this text as phones:",
+}
+"""What some groups ask of a text that stands where audio would, in our own words."""
 NAMES: Final = (
     "transcribe",
     "translate:LANG",
@@ -133,6 +138,10 @@ NAMES: Final = (
     *(f"{g}:{TEXT}" if SLOT in TEST_PROMPTS[g] else g for g in _OFFICIAL),
 )
 """All names; what stands in capitals is to be filled in."""
+_NAMES_WRITTEN = (
+    "translate:LANG",
+    *(name for name in NAMES if name.partition(":")[0] in WRITTEN_PROMPTS),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +186,11 @@ def find_written(name: str) -> str:
         UnsupportedError: If there is no such task of texts.
     """
     word, _, about = name.partition(":")
+    if word in WRITTEN_PROMPTS:
+        find(name)
+        return fill(WRITTEN_PROMPTS[word], about)
     if word != "translate":
-        raise UnsupportedError("task of texts", name, ("translate:LANG",))
+        raise UnsupportedError("task of texts", name, _NAMES_WRITTEN)
     language = about if ":" in name else "en"
     _translation(language)
     return f"Translate this text into {LANGUAGES[language]}:"
@@ -206,9 +218,9 @@ def name_asked(sentence: str, *, of_text: bool = False) -> str | None:
         name = f"translate:{code}"
         if sentence == (find_written(name) if of_text else _translation(code).prompt):
             return name
-    for group, prompt in TEST_PROMPTS.items():
+    for group, prompt in (WRITTEN_PROMPTS if of_text else TEST_PROMPTS).items():
         before, slot, behind = prompt.partition(SLOT)
-        if of_text or prompt == SLOT:
+        if prompt == SLOT:
             continue
         about = sentence.removeprefix(before).removesuffix(behind)
         if f"{before}{about}{behind}" == sentence and bool(about.strip()) == bool(slot):

@@ -163,8 +163,9 @@ def _convert(arguments: argparse.Namespace) -> int:
         told["sounds"] = ()
     if arguments.calibration:
         told["calibration"] = tuple(arguments.calibration)
-    if arguments.questions is not None:
-        told["questions"] = arguments.questions
+    for name in ("questions", "told_words"):
+        if (value := getattr(arguments, name)) is not None:
+            told[name] = value
     source, target = arguments.convert
     said_so = convert(source, target, told, half=arguments.half)
     sys.stdout.write(said_so + "\n")
@@ -263,6 +264,11 @@ def _parser() -> argparse.ArgumentParser:
         "--questions",
         action=argparse.BooleanOptionalAction,
         help="whether it answers free questions",
+    )
+    told.add_argument(
+        "--told-words",
+        action=argparse.BooleanOptionalAction,
+        help="whether it is told what was said beside hearing it",
     )
     told.add_argument(
         "--no-sounds",

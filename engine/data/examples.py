@@ -32,6 +32,8 @@ class Example:
     about."""
     read: str = ""
     """A text that is asked about in place of a recording."""
+    said: str = ""
+    """What is said in the recording, where the model is told beside hearing it."""
     task: str = "asr"
     """A group of `engine.wordings`."""
     question: str = ""

@@ -170,6 +170,9 @@ def _example(path: Path, entry: Mapping[str, Any], answered: bool) -> Example:
     others = entry.get("expand_wav") or []
     if not isinstance(question, str):
         raise ValueError("with a Q that is no text")
+    said = entry.get("said", "")
+    if not isinstance(said, str):
+        raise ValueError("with a said that is no text")
     if not isinstance(others, list) or not all(isinstance(o, str) for o in others):
         raise ValueError("with an expand_wav that is no list of paths")
     files = [path.parent / file for file in (key, *others)] if key else []
@@ -177,6 +180,7 @@ def _example(path: Path, entry: Mapping[str, Any], answered: bool) -> Example:
         key=key or read,
         files=tuple(files),
         read="" if key else read.strip(),
+        said=said.strip() if key else "",
         text=answer.strip(),
         task=_group(entry.get("task", "asr")),
         question=question,

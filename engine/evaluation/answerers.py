@@ -30,6 +30,7 @@ from engine.errors import EngineError
 from engine.evaluation import live
 from engine.evaluation.offline import cut_long
 from engine.evaluation.questions import Question
+from engine.tasks import is_among
 
 Report = Callable[[], None]
 """Called once a question, as it is answered."""
@@ -283,7 +284,7 @@ class LiveAnswers:
         """Return whether the server has the question as a task, or takes any."""
         if question.read:  # a client sends audio
             return False
-        by_name = question.task in self._tasks
+        by_name = self._is_served(question.task)
         if question.from_transcript:
             return by_name and self._is_asked
         return by_name or (self._is_asked and bool(question.prompt))
@@ -315,9 +316,13 @@ class LiveAnswers:
 
     def _means(self, question: Question) -> tuple[str, str]:
         """Return the task, or the prompt, by which the server is asked."""
-        if question.task in self._tasks and question.from_transcript is self._is_asked:
+        by_name = self._is_served(question.task)
+        if by_name and question.from_transcript is self._is_asked:
             return str(question.task), ""
         return "", question.prompt
+
+    def _is_served(self, task: str | None) -> bool:
+        return task is not None and is_among(task, self._tasks)
 
 
 @contextmanager

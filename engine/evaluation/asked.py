@@ -135,6 +135,26 @@ def orders(clips: Sequence[Clip]) -> Asked:
             yield _set(clip), ask("slot", clip, value, about=about)
 
 
+def orders_read(clips: Sequence[Clip]) -> Asked:
+    """Ask what was heard as text for each slot of an order."""
+    for clip in clips:
+        for slot, value in facts.slots(clip.facts):
+            about = classes.SLOT_NAMES.get(slot, facts.said(slot))
+            yield _set(clip), _read(clip, f"slot_filling:{about}", (value,))
+
+
+def phones_read(clips: Sequence[Clip]) -> Asked:
+    """Ask what was heard as text for its phones, where adults speak."""
+    for clip in filter(_is_adult, clips):
+        for said in facts.english_phones(clip.facts):
+            yield _set(clip, _part(clip)), _read(clip, "phone_recognition", (said,))
+
+
+def _read(clip: Clip, task: str, references: tuple[str, ...]) -> Question:
+    prompt = find_written(task)
+    return Question(clip, prompt, task, references, from_transcript=True)
+
+
 def into_english(clips: Sequence[Clip]) -> Asked:
     """Ask for the English of foreign speech, as it is served."""
     prompt = find("translate:en").prompt
@@ -159,12 +179,9 @@ def out_of_english(clips: Sequence[Clip]) -> Asked:
 
 def into_chinese(clips: Sequence[Clip]) -> Asked:
     """Ask for the Chinese of what was heard as text."""
-    task = "translate:zh"
     for clip in clips:
         if texts := facts.listed("translation_zh")(clip.facts):
-            prompt = find_written(task)
-            asked = Question(clip, prompt, task, tuple(texts), from_transcript=True)
-            yield _set(clip), asked
+            yield _set(clip), _read(clip, "translate:zh", tuple(texts))
 
 
 def tags(kind: str, clips: Sequence[Clip]) -> Asked:

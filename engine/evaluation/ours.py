@@ -82,6 +82,10 @@ def _in_new_words(metric: Metric, questions: Sequence[Question]) -> list[Metric]
     return [among(metric, new, f"{metric.name}, new words")]
 
 
+def _values(known: Facts) -> list[str]:
+    return [value for _, value in facts.slots(known)]
+
+
 def _phone_errors(questions: Sequence[Question], _: Sequence[Clip]) -> list[Metric]:
     metric = rates.phone_error_rate()
     return [metric, *_in_new_words(metric, questions)]
@@ -164,13 +168,21 @@ OURS: Final = (
             "Slots", "accuracy", "an answer that names values of two slots is wrong"
         ),
         questions=asked.orders,
-        metrics=partial(
-            _of_set, lambda known: [value for _, value in facts.slots(known)]
-        ),
+        metrics=partial(_of_set, _values),
+    ),
+    OwnRow(
+        row=_row("Slots-text", "accuracy", "as Slots, from the settled transcript"),
+        questions=asked.orders_read,
+        metrics=partial(_of_set, _values),
     ),
     OwnRow(
         row=_row("Phones", "PER", "as PR, of adults, in several wordings"),
         questions=asked.phones,
+        metrics=_phone_errors,
+    ),
+    OwnRow(
+        row=_row("Phones-text", "PER", "of adults, from the settled transcript"),
+        questions=asked.phones_read,
         metrics=_phone_errors,
     ),
     OwnRow(

@@ -60,6 +60,16 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
         "Describe the music in a few words.",
         "What style is this music?",
     ),
+    "words": (
+        "What does the speaker say?",
+        "What was said?",
+        "Which words do you hear?",
+    ),
+    "slot": (
+        "What {} is wanted?",
+        "Tell me the {}.",
+        "Which {} does the person say?",
+    ),
     "same": (
         "Do both parts have the same speaker?",
         "Is it the same person who speaks twice?",

@@ -9,8 +9,9 @@ the same.  Of "do you hear …?" as many are answered yes as no, and what is not
 something of the same set: the near misses are what must be told apart.  Clips that were
 made (`engine.data.making`) bring questions of their own.
 
-Pairs of sentences, and foreign texts with their English, teach translation without
-audio.  Knows facts only.
+What texts teach without audio is in `engine.training.texts`.  Where the model is told
+what is said, it is told in most lessons about speech, not in all: a transcript may be
+missing.  Knows facts only.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +29,7 @@ from engine.data.examples import language_code
 from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
-from engine.tasks import LANGUAGES, find, find_written
+from engine.tasks import find
 from engine.training import mixture
 from engine.training.free_questions import (
     ANSWERS,
@@ -36,18 +38,27 @@ from engine.training.free_questions import (
     KINDS_HEARD,
     QUESTIONS,
     SAME,
-    SLOT_NAMES,
 )
 from engine.training.labels import Target, emotion, language, target, voice
-
-QA = "QA"
+from engine.training.texts import (
+    QA,
+    SLOTS,
+    foreign_lines,
+    read_lines,
+    slots,
+    written_lines,
+)
 
 TAGGED: Final = "game_music"
 """The set whose labels are estimates: of them nothing is denied."""
+TOLD_WORDS: Final = 0.8
+"""Of the lessons about speech: in how many the model is told what is said."""
+OF_WORDS: Final = ("asr", "translation_ec", "phone_recognition")
+"""Tasks whose answers are the words themselves: told them, nothing is learned of
+hearing."""
 KIND_ASKED: Final = 0.3
 """Of the visits to clips of which only the kind can be denied: in how many it may be.
 Whether speech is speech is soon learned; how it is spoken, and what is said, is not."""
-SLOT_QUESTION: Final = "slot_filling"
 SOUNDS: Final = ("a dog", "rain", "a piano", "an engine", "a voice", "birds")
 """What is asked for in silence."""
 
@@ -80,7 +91,7 @@ def lessons(
     facts = clip.facts
     heard = target(facts)
     drawn = random.Random(f"{seed} {clip.path}")
-    found = [*_spoken(facts), *_orders(facts), *_made(facts, drawn)]
+    found = [*_spoken(facts, drawn), *_orders(facts, drawn), *_made(facts, drawn)]
     if heard is not None:
         found += _described(heard, facts, drawn)
         found += _yes_or_no(heard, facts, others.get(facts["set"], ()), drawn)
@@ -148,42 +159,20 @@ def _pairs(found: Sequence[Lesson]) -> list[list[Lesson]]:
 def _line(clip: Clip, lesson: Lesson, split: Split) -> dict[str, Any]:
     line = {"path": clip.path, "split": split, "duration_s": clip.duration_s}
     line |= {"task": lesson.task, "text": lesson.answer}
+    if said := _said(clip, lesson):
+        line["said"] = said
     if code := language_code(clip.facts):
         line["lang"] = code
     return line | ({"Q": lesson.question} if lesson.question else {})
 
 
-def written_lines(
-    pairs: Iterable[Mapping[str, Any]], *, split: Split = "train"
-) -> Iterator[dict[str, Any]]:
-    """Yield lines that ask for the Chinese of an English text.
-
-    Args:
-        pairs: `en`, a text; `zh`, its translations, the first of which is learned.
-        split: Which pairs.
-    """
-    question = find_written("translate:zh")
-    for pair in pairs:
-        if pair.get("split") == split:
-            line = {"read": pair["en"], "split": split, "task": QA, "Q": question}
-            yield line | {"text": pair["zh"][0]}
-
-
-def foreign_lines(
-    clips: Iterable[Clip], *, split: Split = "train"
-) -> Iterator[dict[str, Any]]:
-    """Yield lines that ask for the foreign text of a clip, given its English."""
-    seen = set()
-    for clip in clips:
-        facts = clip.facts
-        code = language_code(facts) or "en"
-        text, english = facts.get("text"), facts.get("translation_en")
-        if facts.get("split") != split or code == "en" or code not in LANGUAGES:
-            continue
-        if text and english and (code, english) not in seen:
-            seen.add((code, english))
-            line = {"read": english, "split": split, "task": QA}
-            yield line | {"Q": find_written(f"translate:{code}"), "text": text}
+def _said(clip: Clip, lesson: Lesson) -> str:
+    """Return what the model is told of the words of a clip; empty for nothing."""
+    is_translated = lesson.question == find("translate:en").prompt
+    if lesson.task in OF_WORDS or is_translated:
+        return ""
+    drawn = random.Random(f"{clip.path} {lesson.question}").random()
+    return as_written(clip.facts.get("text", "")) if drawn < TOLD_WORDS else ""
 
 
 def read_shares(path: Path) -> dict[str, float]:
@@ -202,9 +191,10 @@ def read_shares(path: Path) -> dict[str, float]:
     return {name: float(share) for name, share in table.items()}
 
 
-def _spoken(facts: Mapping[str, Any]) -> Iterator[Lesson]:
+def _spoken(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
     if text := facts.get("text"):
-        yield Lesson("asr", "", text.capitalize() if text.isupper() else text)
+        yield Lesson("asr", "", as_written(text))
+        yield Lesson(QA, drawn.choice(QUESTIONS["words"]), as_written(text))
     if (who := voice(facts)) in GENDERS:
         yield Lesson("gender_recognition", "", GENDERS[who], not emotion(facts))
     if chinese := facts.get("translation_zh"):
@@ -215,13 +205,16 @@ def _spoken(facts: Mapping[str, Any]) -> Iterator[Lesson]:
         yield Lesson(QA, find("translate:en").prompt, english)
 
 
-def _orders(facts: Mapping[str, Any]) -> Iterator[Lesson]:
-    label = facts.get("label")
-    if isinstance(label, dict):
-        for slot, value in label["slots"].items():
-            name = SLOT_NAMES.get(slot, slot)
-            prompt = find(f"{SLOT_QUESTION}:{name}").prompt
-            yield Lesson(QA, prompt, value.strip(), True)
+def as_written(text: str) -> str:
+    """Return a text without the capitals of LibriSpeech."""
+    return text.capitalize() if text.isupper() else text
+
+
+def _orders(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
+    for name, value in slots(facts):
+        yield Lesson(QA, find(f"{SLOTS}:{name}").prompt, value, True)
+        question = drawn.choice(QUESTIONS["slot"]).format(name)
+        yield Lesson(QA, question, value.capitalize() + ".", True)
 
 
 def _made(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
@@ -306,7 +299,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = [*shared_lines(clips, shares, **how)]
         else:
             found = [*lines(clips, **how)]
-            found += foreign_lines(clips, split=options.split)
+        read = [of(clips, split=options.split) for of in (foreign_lines, read_lines)]
+        texts = [*chain(*read)]
+        random.Random(options.seed).shuffle(texts)
+        found += texts[: options.max_texts]
         if options.pairs:
             text = options.pairs.read_text(encoding="utf-8")
             pairs = [json.loads(line) for line in text.splitlines()]
@@ -338,6 +334,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-pairs", type=int, metavar="N", help="N of them, drawn (default: all)"
+    )
+    parser.add_argument(
+        "--max-texts",
+        type=int,
+        metavar="N",
+        help="N of what the clips' texts teach without sound: foreign words, orders, "
+        "phones (default: all)",
     )
     parser.add_argument(
         "--shares",

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.data.examples import Example
 from engine.errors import EngineError
-from engine.prompt import Tokenizer, closing, opening, written
+from engine.prompt import Tokenizer, beside, closing, opening, written
 from engine.tasks import fill
 from engine.training.order import Visit
 from engine.wordings import WORDINGS, choose
@@ -173,7 +173,7 @@ class Reader:
                 self._heard = (clip, heard)
         except EngineError as exc:
             return Broken(example.key, str(exc))
-        asked = self._speller.closing(question)
+        asked = self._speller.closing(beside(question, example.said))
         return Item(example.key, clip, seed, asked, target, self._heard[1])
 
     def _question(self, example: Example, visit: Visit) -> str:

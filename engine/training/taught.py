@@ -30,8 +30,10 @@ def taught(examples: Iterable[Example]) -> Skills:
     """
     heard, read, languages = dict[str, None](), dict[str, None](), set[str]()
     questions, sounds = False, set[str]()
+    told_words = False
     for example in examples:
         name = _name(example)
+        told_words |= bool(example.said)
         if not example.files:
             read |= {name: None} if name else {}
             continue
@@ -50,6 +52,7 @@ def taught(examples: Iterable[Example]) -> Skills:
     return Skills(
         tasks=tuple(dict.fromkeys((*heard, *read))),
         questions=questions,
+        told_words=told_words,
         sounds=tuple(label for label in SOUNDS if label in sounds),
         from_transcript=tuple(name for name in read if name not in heard),
         languages=tuple(sorted(languages)) or None,

@@ -76,9 +76,9 @@ def test_what_it_was_trained_for_is_written_into_ours(official, tmp_path, capsys
     assert converted(capsys, ours, again)[0] == 0
     assert checkpoint.read(again).skills == expected
     measured = tmp_path / "c.safetensors"
-    flags = ["--task", "translate:zh", "--no-questions"]
+    flags = ["--task", "translate:zh", "--no-questions", "--told-words"]
     assert converted(capsys, ours, measured, *flags)[0] == 0
-    fewer = replace(expected, tasks=("translate:zh",), questions=False)
+    fewer = replace(expected, tasks=("translate:zh",), questions=False, told_words=True)
     assert checkpoint.read(measured).skills == fewer
     silent = tmp_path / "d.safetensors"
     assert converted(capsys, measured, silent, "--no-sounds")[0] == 0

@@ -1,5 +1,6 @@
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from engine.encoding import StreamingEncoder
 from engine.errors import ContextFullError, UnsupportedError
 from engine.listening import READ_WINDOWS, Ear
 from engine.local import LocalEngine
+from engine.prompt import beside
 from engine.whisper_encoder import BlockEncoder
 from tests.engine.tiny_beats import LOOKS_AHEAD, LOOKS_BACK
 from tests.engine.tiny_head import attentive_head, tiny_head
@@ -200,6 +202,40 @@ def test_a_text_that_is_read_is_answered_as_a_transcript_of_its_words(
     assert read.text == heard.text
     with pytest.raises(UnsupportedError):
         engine.read(final.text, Prompt(task="translate:fr"))
+
+
+def test_who_is_told_the_words_is_asked_as_if_they_stood_in_the_question(
+    tiny_whisper, noise, believed
+):
+    head = attentive_head("llama", beats=None)
+    engine, options = engine_of(tiny_whisper, head), UtteranceOptions()
+    utterance = engine.open(options)
+    utterance.push(noise.numpy())
+    (final,) = utterance.final()
+    assert final.text
+    written = Prompt(text=beside(QUESTION.text, final.text), max_tokens=9)
+    question = replace(written, text=QUESTION.text)
+    plain, expected = (
+        asked(engine, noise.numpy(), prompt, options) for prompt in (question, written)
+    )
+    head.skills = replace(head.skills, told_words=True)
+    told = asked(engine, noise.numpy(), question, options)
+    assert told.source is Source.AUDIO
+    assert told.num_prompt_tokens == expected.num_prompt_tokens
+    assert told.text == expected.text != plain.text
+
+
+def test_who_is_told_the_words_hears_only_where_there_are_none(tiny_whisper, noise):
+    head = attentive_head("llama", beats=None)
+    engine = engine_of(tiny_whisper, head)
+    for tasks in (("transcribe",), ()):
+        options = UtteranceOptions(tasks=tasks)
+        plain, told = None, None
+        for told_words in (False, True):
+            head.skills = replace(head.skills, told_words=told_words)
+            plain, told = told, asked(engine, noise.numpy(), QUESTION, options)
+        assert told.num_prompt_tokens == plain.num_prompt_tokens
+        assert told.text == plain.text
 
 
 def test_an_answer_from_the_transcript_depends_on_its_words_alone(

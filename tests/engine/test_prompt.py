@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from engine.geometry import WINDOW, window_count
-from engine.prompt import AUDIO, closing, halves, opening, written
+from engine.prompt import AUDIO, beside, closing, halves, opening, written
 from engine.tasks import TEST_PROMPTS
 
 LLAMA = json.loads((Path(__file__).parent / "llama_prompt_ids.json").read_text("utf-8"))
@@ -54,6 +54,11 @@ class Recorder:
         assert not add_special_tokens, "BOS would come twice"
         self.texts.append(text)
         return [ord(character) for character in text]
+
+
+def test_what_was_said_stands_before_the_question_if_anything_was():
+    assert beside(" Who? ", " Hello. ") == 'It is said: "Hello." Who?'
+    assert beside("Who?", " ") == "Who?"
 
 
 def test_the_audio_stands_between_two_tags_and_the_question_one_space_behind():

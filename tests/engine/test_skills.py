@@ -191,6 +191,10 @@ def test_a_route_says_what_a_task_is_answered_from():
     assert SKILLS.source(Prompt(task="translate:zh")) is Source.TRANSCRIPT
     assert SKILLS.source(Prompt(task="describe")) is Source.AUDIO
     assert SKILLS.source(Prompt(text="translate:zh")) is Source.AUDIO
+    orders = "slot_filling:TEXT"
+    any_slot = Skills(tasks=(orders, "describe"), from_transcript=(orders,))
+    assert any_slot.source(Prompt(task="slot_filling:milk")) is Source.TRANSCRIPT
+    assert any_slot.source(Prompt(task="describe")) is Source.AUDIO
 
 
 def test_skills_are_tasks_that_can_be_asked():

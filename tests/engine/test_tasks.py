@@ -157,13 +157,18 @@ def test_only_three_official_prompts_leave_something_open():
     [
         ("translate", "Translate this text into English:"),
         ("translate:zh", "Translate this text into Chinese:"),
+        ("slot_filling:milk", "According to this text, what is the milk?"),
+        ("phone_recognition", "Write this text as phones:"),
     ],
 )
-def test_a_translation_can_be_asked_of_a_text(name, sentence):
+def test_some_tasks_can_be_asked_of_a_text(name, sentence):
     assert find_written(name) == sentence
 
 
-@pytest.mark.parametrize("name", ["translate:xx", "translate:", "describe", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["translate:xx", "translate:", "slot_filling", "slot_filling:", "describe", ""],
+)
 def test_nothing_else_can_be_asked_of_a_text(name):
     with pytest.raises(UnsupportedError):
         find_written(name)
@@ -185,9 +190,10 @@ def test_a_sentence_tells_whose_it_is(name):
 
 
 def test_a_sentence_about_a_text_tells_whose_it_is():
-    assert name_asked(find_written("translate:fr"), of_text=True) == "translate:fr"
-    assert name_asked(find("translate:fr").prompt, of_text=True) is None
-    assert name_asked(find_written("translate:fr")) is None
+    for name in ("translate:fr", "slot_filling:milk", "phone_recognition"):
+        assert name_asked(find_written(name), of_text=True) == name
+        assert name_asked(find(name).prompt, of_text=True) is None
+        assert name_asked(find_written(name)) is None
 
 
 @pytest.mark.parametrize(

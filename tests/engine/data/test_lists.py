@@ -61,6 +61,7 @@ def test_lines_that_are_no_example_are_counted_by_what_is_wrong(tmp_path):
         [1],
         {"path": "d", "text": "x", "task": "juggling"},
         {"path": "e", "text": "x", "Q": 3},
+        {"path": "h", "text": "x", "said": 3},
         {"path": "f", "text": "x", "expand_wav": "g"},
     )
     found = read_examples([path], "train")
@@ -71,9 +72,10 @@ def test_lines_that_are_no_example_are_counted_by_what_is_wrong(tmp_path):
         "not an object": 2,
         "of task 'juggling', which has no wording": 1,
         "with a Q that is no text": 1,
+        "with a said that is no text": 1,
         "with an expand_wav that is no list of paths": 1,
     }
-    assert str(found).startswith("1 examples; 8 lines skipped: 2 ")
+    assert str(found).startswith("1 examples; 9 lines skipped: 2 ")
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,24 @@ def test_phones_are_asked_of_adults():
     assert score(trial, ["AH0"], "PER").value == 0
 
 
+def test_slots_and_phones_are_asked_of_the_transcript_too():
+    slots = {"coffeeDrink": "latte", "size": "large"}
+    trial = row("Slots-text", clip(label={"intent": "order", "slots": slots}))
+    assert [q.task for q in trial.questions] == [
+        "slot_filling:drink",
+        "slot_filling:size",
+    ]
+    assert [q.prompt for q in trial.questions] == [
+        find_written(q.task) for q in trial.questions
+    ]
+    assert all(q.from_transcript for q in trial.questions)
+    assert score(trial, ["A large latte.", "large"]).value == 0.5
+    spoken = clip(phones="sil AH0 sil"), clip("b.wav", phones="AH0", age=9)
+    (question,) = row("Phones-text", *spoken).questions
+    assert question.from_transcript
+    assert question.prompt == find_written("phone_recognition")
+
+
 def test_chinese_is_asked_for_by_way_of_the_transcript():
     (question,) = row(
         "En2Zh-text", clip(lang="en", translation_zh=["早", "早安"])

@@ -9,7 +9,8 @@ from engine.data.lists import read_examples
 from engine.data.manifest import Clip
 from engine.tasks import find_written
 from engine.training.free_questions import ANSWERS, KINDS_HEARD, QUESTIONS
-from engine.training.lessons import foreign_lines, lessons, lines, main
+from engine.training.lessons import TOLD_WORDS, lessons, lines, main
+from engine.training.texts import foreign_lines, read_lines
 from engine.wordings import WORDINGS
 
 SOUNDS = {"esc10": ["dog bark", "rain", "rooster"]}
@@ -85,10 +86,14 @@ def test_sounds_are_named(facts, about, answer):
 def test_each_slot_of_an_order_is_asked_for():
     label = {"intent": "orderDrink", "slots": {"size": "small", "milkAmount": " milk"}}
     found = lessons(clip(set="picovoice_intents", label=label), {})
-    assert {lesson.question: lesson.answer for lesson in found} == {
+    official, free = found[::2], found[1::2]
+    assert {lesson.question: lesson.answer for lesson in official} == {
         "According to the speech, what is the size?": "small",
         "According to the speech, what is the milk?": "milk",
     }
+    assert [lesson.answer for lesson in free] == ["Small.", "Milk."]
+    forms = {q.format(name) for q in QUESTIONS["slot"] for name in ("size", "milk")}
+    assert {lesson.question for lesson in free} <= forms
 
 
 def test_as_many_sounds_are_heard_as_are_not():
@@ -157,6 +162,52 @@ def test_foreign_texts_are_asked_for_by_their_english_once():
     (line,) = foreign_lines(clips)
     assert (line["read"], line["text"]) == ("A zebra.", "Un zèbre.")
     assert line["Q"] == find_written("translate:fr")
+
+
+def test_most_lessons_about_speech_tell_what_is_said_and_none_about_its_words():
+    spoken = [
+        clip(f"{n}.ogg", text="SO IT GOES", gender="f", translation_zh="就这样")
+        for n in range(200)
+    ]
+    found = list(lines(spoken))
+    told = [line for line in found if "said" in line]
+    assert {line["said"] for line in told} == {"So it goes"}
+    of_words = ("asr", "translation_ec")
+    assert not {line["task"] for line in told} & {*of_words}
+    others = [line for line in found if line["task"] not in of_words]
+    assert len(told) / len(others) == pytest.approx(TOLD_WORDS, abs=0.05)
+    assert not any("said" in line for line in lines([clip(set="esc10", label="rain")]))
+
+
+def test_a_clips_text_is_asked_for_its_phones_and_for_what_is_ordered():
+    label = {"intent": "order", "slots": {"coffeeDrink": "latte "}}
+    clips = [
+        clip("a.ogg", text="a latte", label=label),
+        clip("b.ogg", text="so", phones="S OW1"),
+        clip("c.ogg", text="no", phones="N OW1", split="dev"),
+        clip("d.ogg", phones="N OW1"),
+    ]
+    order, phones = read_lines(clips)
+    assert (order["read"], order["text"]) == ("a latte", "latte")
+    assert order["Q"] == find_written("slot_filling:drink")
+    assert (phones["read"], phones["text"]) == ("so", "S OW1")
+    assert phones["Q"] == find_written("phone_recognition")
+
+
+def test_so_many_of_the_texts_are_asked_about_as_one_says(tmp_path):
+    manifest, out = tmp_path / "manifest.jsonl", tmp_path / "lessons.jsonl"
+    shares = tmp_path / "shares.toml"
+    shares.write_text("[shares]\nread = 1\n")
+    facts = {"set": "read", "split": "train", "duration_s": 1.0}
+    spoken = [
+        {"path": f"{n}.ogg", "text": "so", "phones": "S OW1", **facts} for n in range(5)
+    ]
+    manifest.write_text("\n".join(map(json.dumps, spoken)))
+    arguments = ["--manifest", str(manifest), "--out", str(out)]
+    for more, count in (([], 5), (["--max-texts", "2"], 2), (["--max-texts", "0"], 0)):
+        assert main([*arguments, "--shares", str(shares), *more]) == 0
+        found = [json.loads(line) for line in out.read_text().splitlines()]
+        assert sum("read" in line for line in found) == count
 
 
 def test_the_same_clip_teaches_the_same():

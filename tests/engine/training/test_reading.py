@@ -1,5 +1,7 @@
 """Examples as tensors."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -100,6 +102,14 @@ def test_examples_about_one_clip_share_its_features(tmp_path, speller):
     assert heard == ["low0.wav", "high1.wav"]
     again = collate([reader[Visit(0, 0)], reader[Visit(1, 0)]])
     assert again.clips == (0, 1)
+
+
+def test_what_is_said_stands_before_the_question(tmp_path, speller):
+    listed = write_clips(tmp_path, 1)
+    (example,) = read_examples([listed], "train").items
+    told = replace(example, task="QA", question="Who?", said="Hello.")
+    item = Reader([told], BandListener(), speller, seed=0, fixed=True)[Visit(0, 0)]
+    assert 'It is said: "Hello." Who?' in text(item.closing)
 
 
 def test_a_question_about_a_text_has_no_audio(tmp_path, speller):

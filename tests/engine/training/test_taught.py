@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,12 @@ def test_an_example_teaches_its_task(example, expected):
 def test_what_is_taught_about_audio_is_answered_from_it():
     both = [read(find_written("translate:zh")), heard("translation_ec")]
     assert taught(both) == Skills(tasks=("translate:zh",))
+
+
+def test_who_learned_with_the_words_is_told_them():
+    examples = [heard(), heard("QA", "Which sound is it?")]
+    assert not taught(examples).told_words
+    assert taught([*examples, replace(examples[1], said="So it goes.")]).told_words
 
 
 def test_languages_are_those_of_which_words_are_learned():

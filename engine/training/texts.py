@@ -1,0 +1,81 @@
+"""What texts teach without audio: translation, phones, and what is ordered.
+
+    a text ─▶ "Translate this text into Chinese:" ─▶ a line of a list for training
+
+So a live task can be answered from the settled transcript, by the same model
+(`engine.skills`).  Knows facts only.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from engine.data.examples import language_code
+from engine.data.lists import Split
+from engine.data.manifest import Clip
+from engine.tasks import LANGUAGES, find_written
+from engine.training.free_questions import SLOT_NAMES
+
+QA: Final = "QA"
+"""The group of `engine.wordings` that asks a question as it is."""
+SLOTS: Final = "slot_filling"
+
+
+def written_lines(
+    pairs: Iterable[Mapping[str, Any]], *, split: Split = "train"
+) -> Iterator[dict[str, Any]]:
+    """Yield lines that ask for the Chinese of an English text.
+
+    Args:
+        pairs: `en`, a text; `zh`, its translations, the first of which is learned.
+        split: Which pairs.
+    """
+    question = find_written("translate:zh")
+    for pair in pairs:
+        if pair.get("split") == split:
+            line = {"read": pair["en"], "split": split, "task": QA, "Q": question}
+            yield line | {"text": pair["zh"][0]}
+
+
+def foreign_lines(
+    clips: Iterable[Clip], *, split: Split = "train"
+) -> Iterator[dict[str, Any]]:
+    """Yield lines that ask for the foreign text of a clip, given its English."""
+    seen = set()
+    for clip in clips:
+        facts = clip.facts
+        code = language_code(facts) or "en"
+        text, english = facts.get("text"), facts.get("translation_en")
+        if facts.get("split") != split or code == "en" or code not in LANGUAGES:
+            continue
+        if text and english and (code, english) not in seen:
+            seen.add((code, english))
+            line = {"read": english, "split": split, "task": QA}
+            yield line | {"Q": find_written(f"translate:{code}"), "text": text}
+
+
+def read_lines(
+    clips: Iterable[Clip], *, split: Split = "train"
+) -> Iterator[dict[str, Any]]:
+    """Yield lines that ask a clip's text for its phones, or for what is ordered."""
+    for clip in clips:
+        text = clip.facts.get("text")
+        if clip.facts.get("split") != split or not text:
+            continue
+        for task, answer in _of_text(clip.facts):
+            line = {"read": text, "split": split, "task": QA, "Q": find_written(task)}
+            yield line | {"text": answer}
+
+
+def _of_text(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if phones := facts.get("phones"):
+        yield "phone_recognition", phones
+    for name, value in slots(facts):
+        yield f"{SLOTS}:{name}", value
+
+
+def slots(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is ordered, as one asks for it."""
+    label = facts.get("label")
+    if isinstance(label, dict):
+        for slot, value in label["slots"].items():
+            yield SLOT_NAMES.get(slot, slot), value.strip()
