@@ -168,8 +168,10 @@ def test_containers_find_the_head_and_are_found(compose, config):
     address = f"--address=head:{port.removeprefix('--port=')}"
     assert address in compose["replicas"]["entrypoint"]
     assert address in compose["front"]["entrypoint"][-1]
-    for name in ("replicas", "front"):
-        assert compose[name]["depends_on"] == ["head"]
+    assert compose["replicas"]["depends_on"] == ["head"]
+    assert compose["front"]["depends_on"] == ["head", "sessions"]
+    shared = compose["front"]["environment"]["SALMONN_VALKEY"]
+    assert shared.startswith("valkey://sessions:")
     (ports,) = compose["front"]["ports"]
     assert ports.rpartition(":")[2] == str(config.port)
     (settings,) = [v for v in compose["front"]["volumes"] if v.startswith("./")]
@@ -181,7 +183,9 @@ def test_containers_find_the_head_and_are_found(compose, config):
 def test_all_containers_have_the_same_token_and_only_front_ends_those_of_users(compose):
     tokens = {
         name: {
-            key for key in service["environment"] if key.endswith(("TOKEN", "TOKENS"))
+            key
+            for key in service.get("environment", ())
+            if key.endswith(("TOKEN", "TOKENS"))
         }
         for name, service in compose.items()
     }
@@ -190,8 +194,13 @@ def test_all_containers_have_the_same_token_and_only_front_ends_those_of_users(c
         "head": ours,
         "replicas": ours,
         "front": ours | {"SALMONN_TOKENS"},
+        "sessions": set(),
     }
-    modes = {service["environment"]["RAY_AUTH_MODE"] for service in compose.values()}
+    modes = {
+        compose[name]["environment"]["RAY_AUTH_MODE"]
+        for name in tokens
+        if ours & tokens[name]
+    }
     assert modes == {"token"}
 
 
