@@ -43,6 +43,7 @@ from engine.training.labels import Target, emotion, language, target, voice
 from engine.training.texts import (
     QA,
     SLOTS,
+    as_written,
     foreign_lines,
     read_lines,
     slots,
@@ -203,11 +204,6 @@ def _spoken(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
     # Of a clip that was cut, whose text is not told, not all of it is heard.
     if "text" in facts and (english := facts.get("translation_en")):
         yield Lesson(QA, find("translate:en").prompt, english)
-
-
-def as_written(text: str) -> str:
-    """Return a text without the capitals of LibriSpeech."""
-    return text.capitalize() if text.isupper() else text
 
 
 def _orders(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:

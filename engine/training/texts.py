@@ -62,8 +62,13 @@ def read_lines(
         if clip.facts.get("split") != split or not text:
             continue
         for task, answer in _of_text(clip.facts):
-            line = {"read": text, "split": split, "task": QA, "Q": find_written(task)}
-            yield line | {"text": answer}
+            line = {"read": as_written(text), "split": split, "task": QA}
+            yield line | {"Q": find_written(task), "text": answer}
+
+
+def as_written(text: str) -> str:
+    """Return a text without the capitals of LibriSpeech."""
+    return text.capitalize() if text.isupper() else text
 
 
 def _of_text(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
