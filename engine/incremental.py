@@ -97,6 +97,7 @@ class WhisperUtterance:
         for told in options.told:
             self._go_on(told)
         self._final: list[Hypothesis] | None = None
+        self._said: Transcript | None = None  # where nobody wants finals
         self._rest: torch.Tensor | None = None  # frames of the end, until more comes
         self._head, self._ear = head, None
         self._is_read_along = bool(options.tasks or options.prompted)
@@ -132,7 +133,7 @@ class WhisperUtterance:
         if total > MAX_SAMPLES:
             raise TooLongError(total, MAX_SAMPLES)
         self._num_samples = total
-        self._final = self._rest = None
+        self._final = self._rest = self._said = None
         new = torch.from_numpy(samples)
         self._encoding.hear(new)
         if self._is_asked and self._ear is not None:  # and may be asked again
@@ -220,7 +221,12 @@ class WhisperUtterance:
 
     def _exact_cross(self) -> torch.Tensor:
         """Return keys and values of the whole segment, encoded in one pass."""
-        frames = self._encoding.exact(self._silence_s(self._exact_silence_s))
+        return self._cross_of(
+            self._encoding.exact(self._silence_s(self._exact_silence_s))
+        )
+
+    def _cross_of(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return keys and values of the frames (T, D) of one pass."""
         return self._decoder.new_cross().write(self._project(frames), settle=0)
 
     def _closing_rest(self) -> torch.Tensor:
@@ -318,14 +324,15 @@ class WhisperUtterance:
         if TRANSCRIBE in self._threads:
             final = by_task(self.final())[TRANSCRIBE]
             return Transcript(final.text, final.mode)
-        if self._is_read_along:
-            cross = self._exact_cross()
-        else:  # encoded in one pass already, for whoever asks
-            frames = self._project(self._closing_rest())
-            cross = self._decoder.new_cross().write(frames, settle=0)
-        guess = self._options.likely_language or DEFAULT_LANGUAGE
-        answer = self._answer(_Thread(language=guess), TRANSCRIBE, cross)
-        return Transcript(answer.text, Mode.EXACT)
+        if self._said is None:
+            if self._is_read_along:
+                cross = self._exact_cross()
+            else:  # encoded in one pass already, for whoever asks
+                cross = self._cross_of(self._closing_rest())
+            guess = self._options.likely_language or DEFAULT_LANGUAGE
+            answer = self._answer(_Thread(language=guess), TRANSCRIBE, cross)
+            self._said = Transcript(answer.text, Mode.EXACT)
+        return self._said
 
     def close(self) -> None:
         """Free the memory of the utterance."""

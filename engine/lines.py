@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.api import Samples, UtteranceOptions
 from engine.errors import EngineError
-from engine.hosting import PUSH, Call, Opening
+from engine.hosting import PUSH, Answer, Call, Failure, Opening
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,22 @@ class LostError(Exception):
 
 class BugError(Exception):
     """Raised when a replica failed in a way that no engine should."""
+
+
+def value_of(said: Answer | Failure) -> Any:
+    """Return what a call returned.
+
+    Raises:
+        EngineError: If the engine refused it.
+        BugError: If it failed for any other reason.
+    """
+    match said:
+        case Answer(value=value):
+            return value
+        case Failure(message=message, is_known=True):
+            raise EngineError(message)
+        case Failure(message=message):
+            raise BugError(message)
 
 
 class Line(Protocol):

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.coroutines import CoroutineThread
-from engine.errors import EngineError, FullError
+from engine.errors import FullError
 from engine.hosting import Answer, Call, Failure, Opening
-from engine.lines import BugError, LostError
+from engine.lines import LostError, value_of
 
 logger = logging.getLogger(__name__)
 
@@ -91,17 +91,11 @@ class StreamingLine:
             self.close()
             raise FullError(self._full_after_s)
         said = self._over or self._inbox.get()
-        match said:
-            case Answer(value=value):
-                return value
-            case Failure(message=message, is_known=True):
-                raise EngineError(message)
-            case Failure(message=message):
-                raise BugError(message)
-            case Over(reason=reason):
-                self._over = said
-                raise LostError(reason)
-        raise AssertionError(f"a replica said {said!r}")
+        assert not isinstance(said, Greeting), f"a replica said {said!r}"
+        if isinstance(said, Over):
+            self._over = said
+            raise LostError(said.reason)
+        return value_of(said)
 
     def close(self) -> None:
         """Give the seat up, whether there is one or not yet."""

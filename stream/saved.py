@@ -30,7 +30,7 @@ from stream.sound_events import Noticed, Sound
 GONE = "the server that heard it has gone"
 LOST = "the server that was to answer has gone; ask again"
 SPEAKERS = "speakers"
-"""What an error names where speakers are not told of a segment."""
+"""What an error names where speakers are not told of a segment, or one not known."""
 
 
 class DamagedError(Exception):

@@ -38,8 +38,6 @@ from stream.jobs import (
 )
 from stream.saved import SPEAKERS
 
-TASK: Constant = SPEAKERS
-"""What an error names where speakers cannot be told of a segment, or one not known."""
 MAX_NAME: Constant = 64  # characters
 MAX_NUMBER: Constant = 999
 MOST_KEPT: Constant = 512
@@ -127,7 +125,7 @@ class SpeakerTeller:
             case EnrollingFailed(name=name, code=code, message=message):
                 self._enrolment.forget(name)
                 problem = f"the voice of {quote(name)}: {message}"
-                return [Error(seq=0, code=code, message=problem, task=TASK)]
+                return [Error(seq=0, code=code, message=problem, task=SPEAKERS)]
             case RecognisingFailed():
                 return self.fail(result)
 
@@ -159,7 +157,7 @@ class SpeakerTeller:
                 code=result.code,
                 message=result.message,
                 segment=result.segment,
-                task=TASK,
+                task=SPEAKERS,
             )
         ]
 

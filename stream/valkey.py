@@ -65,8 +65,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return 'kept'
 """
-"""holder, milliseconds, `whole` or `more`, owner, request, state, floor, how many of
-the oldest texts to drop, and new texts."""
+"""holder, milliseconds, `whole` or `more`, owner, request (of `whole`), state, floor,
+how many of the oldest texts to drop, and new texts."""
 TAKE: Final = """
 local held = redis.call(
   'HMGET', KEYS[1], 'holder', 'owner', 'request', 'state', 'floor')
@@ -304,7 +304,7 @@ class ValkeySessionStore(MemorySessionStore[Stream]):
             num_dropped += 1
         return [
             *(self._holder, self._keep_ms, how, stream.owner),
-            encode_request(stream.session.request),
+            encode_request(stream.session.request) if how == "whole" else "",
             encode_state(stream.session.state),
             *(written.floor, num_dropped),
             *(text for _, text in told),

@@ -130,16 +130,20 @@ def speakers(clips: Sequence[Clip]) -> Asked:
 def orders(clips: Sequence[Clip]) -> Asked:
     """Ask for each slot of an order."""
     for clip in clips:
-        for slot, value in facts.slots(clip.facts):
-            about = classes.SLOT_NAMES.get(slot, facts.said(slot))
+        for about, value in _slots(clip):
             yield _set(clip), ask("slot", clip, value, about=about)
+
+
+def _slots(clip: Clip) -> Iterator[tuple[str, str]]:
+    """Yield the slots of an order as one asks for them, and their values."""
+    for slot, value in facts.slots(clip.facts):
+        yield classes.SLOT_NAMES.get(slot, facts.said(slot)), value
 
 
 def orders_read(clips: Sequence[Clip]) -> Asked:
     """Ask what was heard as text for each slot of an order."""
     for clip in clips:
-        for slot, value in facts.slots(clip.facts):
-            about = classes.SLOT_NAMES.get(slot, facts.said(slot))
+        for about, value in _slots(clip):
             yield _set(clip), _read(clip, f"slot_filling:{about}", (value,))
 
 

@@ -29,11 +29,9 @@ def written_lines(
         pairs: `en`, a text; `zh`, its translations, the first of which is learned.
         split: Which pairs.
     """
-    question = find_written("translate:zh")
     for pair in pairs:
         if pair.get("split") == split:
-            line = {"read": pair["en"], "split": split, "task": QA, "Q": question}
-            yield line | {"text": pair["zh"][0]}
+            yield _line(pair["en"], "translate:zh", pair["zh"][0], split)
 
 
 def foreign_lines(
@@ -49,8 +47,7 @@ def foreign_lines(
             continue
         if text and english and (code, english) not in seen:
             seen.add((code, english))
-            line = {"read": english, "split": split, "task": QA}
-            yield line | {"Q": find_written(f"translate:{code}"), "text": text}
+            yield _line(english, f"translate:{code}", text, split)
 
 
 def read_lines(
@@ -62,8 +59,12 @@ def read_lines(
         if clip.facts.get("split") != split or not text:
             continue
         for task, answer in _of_text(clip.facts):
-            line = {"read": as_written(text), "split": split, "task": QA}
-            yield line | {"Q": find_written(task), "text": answer}
+            yield _line(as_written(text), task, answer, split)
+
+
+def _line(read: str, task: str, answer: str, split: Split) -> dict[str, Any]:
+    line = {"read": read, "split": split, "task": QA}
+    return line | {"Q": find_written(task), "text": answer}
 
 
 def as_written(text: str) -> str:

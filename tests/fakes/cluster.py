@@ -7,9 +7,9 @@ import pickle
 from collections import deque
 from itertools import count
 
-from engine.errors import EngineError, FullError
-from engine.hosting import Answer, Failure, Host
-from engine.lines import BugError, LostError
+from engine.errors import FullError
+from engine.hosting import Host
+from engine.lines import LostError, value_of
 from tests.fakes.engine import ScriptedEngine
 
 
@@ -93,13 +93,7 @@ class FakeLine:
         if not self._inbox:
             assert not self._replica.is_alive, "nobody was asked"
             raise LostError(f"{self.replica} has died")
-        match self._inbox.popleft():
-            case Answer(value=value):
-                return value
-            case Failure(message=message, is_known=True):
-                raise EngineError(message)
-            case Failure(message=message):
-                raise BugError(message)
+        return value_of(self._inbox.popleft())
 
     def close(self):
         if not self._is_closed and self._replica is not None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from engine.api import Samples
 from engine.data.manifest import Clip, ManifestError
+
+T = TypeVar("T")
 
 MOST_S = 30.0  # what SALMONN hears
 
@@ -64,6 +66,11 @@ def made_of(*clips: Clip) -> str:
 def fitting(clips: Sequence[Clip], most_s: float = MOST_S) -> list[Clip]:
     """Return the clips that are short enough to become part of one."""
     return [clip for clip in clips if 0 < clip.duration_s <= most_s]
+
+
+def one_of(rng: np.random.Generator, items: Sequence[T]) -> T:
+    """Return one of some things, drawn at random."""
+    return items[int(rng.integers(len(items)))]
 
 
 def pick(rng: np.random.Generator, clips: Sequence[Clip], count: int) -> list[Clip]:

@@ -18,6 +18,7 @@ from engine.data.making.made import (
     Made,
     fitting,
     made_of,
+    one_of,
     one_split,
     pick,
     power,
@@ -71,6 +72,6 @@ def _two_speakers(rng: np.random.Generator, clips: Sequence[Clip]) -> list[Clip]
         pair = pick(rng, clips, 2)
         if pair[0].facts["speaker"] != pair[1].facts["speaker"]:
             return pair
-    first = clips[int(rng.integers(len(clips)))]
+    first = one_of(rng, clips)
     others = [c for c in clips if c.facts["speaker"] != first.facts["speaker"]]
-    return [first, others[int(rng.integers(len(others)))]]
+    return [first, one_of(rng, others)]

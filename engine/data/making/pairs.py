@@ -13,7 +13,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engine.data.audio import PAUSE_S, joined, samples_of_clip
-from engine.data.making.made import MOST_S, Made, fitting, made_of, one_split, pick
+from engine.data.making.made import (
+    MOST_S,
+    Made,
+    fitting,
+    made_of,
+    one_of,
+    one_split,
+    pick,
+)
 from engine.data.manifest import Clip, ManifestError
 
 
@@ -39,7 +47,7 @@ def speaker_pairs(
     for number in range(count):
         is_same = number % 2 == 0
         if is_same:
-            pair = pick(rng, by_speaker[twice[int(rng.integers(len(twice)))]], 2)
+            pair = pick(rng, by_speaker[one_of(rng, twice)], 2)
         else:
             chosen = rng.choice(len(speakers), size=2, replace=False)
             pair = [pick(rng, by_speaker[speakers[int(s)]], 1)[0] for s in chosen]

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.data.examples import GENDERS, sentence
+from engine.data.making.made import one_of
 from engine.data.making.stories import name_of, with_article
 from engine.data.manifest import Clip, ManifestError
 from engine.data.phones import words_of
@@ -121,7 +122,7 @@ def _of_label(
     wrong = [label for label in others if label != name]
     if not wrong:
         return
-    other = wrong[int(rng.integers(len(wrong)))]
+    other = one_of(rng, wrong)
     yield guess.format(shown(other)), "No"
     either = [name, other] if rng.integers(2) else [other, name]
     yield f"Is it {shown(either[0])} or {shown(either[1])}?", name

@@ -19,6 +19,7 @@ from engine.data.making.made import (
     at_level,
     fitting,
     made_of,
+    one_of,
     one_split,
     pick,
     within_full_scale,
@@ -51,7 +52,7 @@ def noisy(
         raise ManifestError("there is no clip with a text to put into noise")
     split = one_split([*spoken, *sounds])
     for number in range(count):
-        clip = spoken[int(rng.integers(len(spoken)))]
+        clip = one_of(rng, spoken)
         samples, used = samples_of_clip(clip), [clip]
         facts = dict(clip.facts) | {"set": "made_noisy", "split": split}
         if number % 3 != 0:
@@ -61,7 +62,7 @@ def noisy(
                 used += pick(rng, sounds, 1)
                 noise = looped(samples_of_clip(used[1]), len(samples), rng)
             else:
-                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+                colour = one_of(rng, list(COLOURS))
                 noise = coloured(len(samples), COLOURS[colour], rng)
             snr_db = float(rng.uniform(*SNR_DB))
             samples = samples + at_level(noise, samples, -snr_db)

@@ -18,6 +18,7 @@ from engine.data.making.made import (
     at_level,
     fitting,
     made_of,
+    one_of,
     one_split,
     pick,
     within_full_scale,
@@ -67,13 +68,13 @@ def scenes(
         facts["background"] = background
         used = [scene]
         if number % QUIET_EVERY == 0:
-            other = names[int(rng.integers(len(names)))]
+            other = one_of(rng, names)
             facts |= {"events": [], "qa": _quiet(background, other, rng)}
         else:
             snr_db = float(rng.uniform(*SNR_DB))
             samples, start = _with(samples, samples_of_clip(event), snr_db, rng)
             others = [name for name in names if name != heard]
-            other = others[int(rng.integers(len(others)))]
+            other = one_of(rng, others)
             facts |= {
                 "events": [heard],
                 "event_start_s": round(start / SAMPLE_RATE, 3),
@@ -114,27 +115,27 @@ def _with(
 def _questions(
     background: str, heard: str, other: str, rng: np.random.Generator
 ) -> list[list[str]]:
-    beside = BESIDE[int(rng.integers(len(BESIDE)))].format(background)
+    beside = one_of(rng, BESIDE).format(background)
     return [
         [_asked(heard, rng), "Yes."],
         [_asked(other, rng), "No."],
         [beside, with_article(heard).capitalize() + "."],
         [
-            ALL_HEARD[int(rng.integers(len(ALL_HEARD)))],
+            one_of(rng, ALL_HEARD),
             f"I hear {with_article(heard)} and {background}.",
         ],
     ]
 
 
 def _quiet(background: str, other: str, rng: np.random.Generator) -> list[list[str]]:
-    beside = BESIDE[int(rng.integers(len(BESIDE)))].format(background)
+    beside = one_of(rng, BESIDE).format(background)
     return [
-        [HEARD[int(rng.integers(len(HEARD)))].format(background), "Yes."],
+        [one_of(rng, HEARD).format(background), "Yes."],
         [_asked(other, rng), "No."],
         [beside, NOTHING],
-        [ALL_HEARD[int(rng.integers(len(ALL_HEARD)))], f"I hear {background}."],
+        [one_of(rng, ALL_HEARD), f"I hear {background}."],
     ]
 
 
 def _asked(name: str, rng: np.random.Generator) -> str:
-    return HEARD[int(rng.integers(len(HEARD)))].format(with_article(name))
+    return one_of(rng, HEARD).format(with_article(name))

@@ -10,7 +10,15 @@ import numpy as np
 
 from engine.api import Samples
 from engine.data.audio import samples_of_clip
-from engine.data.making.made import Made, fitting, made_of, one_split, pick, power
+from engine.data.making.made import (
+    Made,
+    fitting,
+    made_of,
+    one_of,
+    one_split,
+    pick,
+    power,
+)
 from engine.data.making.rooms import COLOURS, coloured, looped
 from engine.data.manifest import Clip, ManifestError
 from engine.geometry import SAMPLE_RATE
@@ -42,7 +50,7 @@ def silences(
         if number % 3 == 0:
             samples = np.zeros(length, np.float32)
         elif number % 3 == 1:
-            colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+            colour = one_of(rng, list(COLOURS))
             samples = _at(coloured(length, COLOURS[colour], rng), level)
         else:
             (clip,) = pick(rng, usable, 1)

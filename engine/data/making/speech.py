@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from engine.data.making.made import one_of
 from engine.data.manifest import ManifestError
 
 VOICES: Final = (
@@ -100,7 +101,7 @@ def lines(
         if not order:
             order = rng.permutation(len(sentences)).tolist()
         sentence = sentences[order.pop()]
-        voice = VOICES[int(rng.integers(len(VOICES)))]
+        voice = one_of(rng, VOICES)
         facts = {
             "set": SET,
             "split": "train",

@@ -17,6 +17,7 @@ from engine.data.making.made import (
     Made,
     fitting,
     made_of,
+    one_of,
     one_split,
     within_full_scale,
 )
@@ -53,7 +54,7 @@ def stories(
         most = min(EVENTS[1], len(labels))
         size = int(rng.integers(EVENTS[0], most + 1))
         names = [labels[int(i)] for i in rng.choice(len(labels), size, replace=False)]
-        chosen = [sounds[n][int(rng.integers(len(sounds[n])))] for n in names]
+        chosen = [one_of(rng, sounds[n]) for n in names]
         facts = {
             "set": "made_stories",
             "split": split,
@@ -81,10 +82,10 @@ def _joined(parts: Sequence[Samples], rng: np.random.Generator) -> Samples:
 
 
 def _caption(names: Sequence[str], rng: np.random.Generator) -> str:
-    opening = OPENINGS[int(rng.integers(len(OPENINGS)))]
+    opening = one_of(rng, OPENINGS)
     said = f"{opening} {with_article(names[0])}"
     for name in names[1:]:
-        said += f", {LINKS[int(rng.integers(len(LINKS)))]} {with_article(name)}"
+        said += f", {one_of(rng, LINKS)} {with_article(name)}"
     return said + "."
 
 

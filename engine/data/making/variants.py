@@ -23,6 +23,7 @@ from engine.data.making.made import (
     at_level,
     fitting,
     made_of,
+    one_of,
     one_split,
     power,
     within_full_scale,
@@ -97,7 +98,7 @@ def varied(
     )
     how: dict[str, Any] = {"speed": round(speed, 3)}
     if rng.random() < NOISY:
-        colour = NOISES[int(rng.integers(len(NOISES)))]
+        colour = one_of(rng, NOISES)
         snr_db = float(rng.uniform(*SNR_DB))
         noise = coloured(len(changed), COLOURS[colour], rng)
         changed = changed + at_level(noise, changed, -snr_db)
