@@ -4,6 +4,7 @@ It knows steps and bytes, not what they are for.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -104,8 +105,10 @@ def watch(
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        # Others write here: a file may be gone before it is looked at.
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
+    # Others write here: what was listed may be gone before it is looked at.  `os.walk`
+    # passes over folders that are, `Path.rglob` does not (Python 3.11).
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(inner, name)).st_size
     return total

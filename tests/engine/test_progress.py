@@ -1,4 +1,5 @@
 import io
+import os
 import threading
 
 import pytest
@@ -67,3 +68,20 @@ def test_a_failure_of_the_work_is_passed_on(tmp_path):
 
     with pytest.raises(TimeoutError, match="too slow"):
         watch(work, tmp_path, "fetching", 10, Steps())
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_counts_nothing(tmp_path, monkeypatch):
+    (tmp_path / "kept").write_bytes(b"12345")
+    gone = tmp_path / "unpack"
+    gone.mkdir()
+    look, steps = os.scandir, Steps()
+
+    def look_late(folder):
+        if os.fspath(folder) == os.fspath(gone) and gone.exists():
+            gone.rmdir()
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", look_late)
+    watch(lambda: steps.some.wait(timeout=60), tmp_path, "fetching", 10, steps)
+    assert not gone.exists()
+    assert ("fetching", 5, 10) in steps.told
