@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from engine.api import Engine
 from stream import opening
@@ -75,6 +76,8 @@ class Hub:
         self._worker, self.metrics = worker, metrics
         self._opener, self._clock = opening.Opener(engine, detector), clock
         self._store = store
+        self._recalls: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By the names of the sessions that are asked for elsewhere right now."""
         self._connections: Counter[str] = Counter()
         self._num_attached = 0
         self._emptied = asyncio.Event()
@@ -157,8 +160,7 @@ class Hub:
             try:
                 found.log.lasting_after(resume.seq)
             except ForgottenError:  # the client sends its audio again from `settled`
-                found.superseded.set()
-                self._discard(found)
+                self.give_up(found)
             else:
                 return found, opening.resume(found, request, resume.seq)
         self._check_load()
@@ -177,29 +179,33 @@ class Hub:
     async def recall(self, request: Start, owner: str) -> None:
         """Let a client find here the session that it had at another front end.
 
+        Where several ask for one at once, it is had once, and all find it.
+
         Raises:
             StreamError: If there is no room for it, or it cannot be served here.
         """
-        resume = request.resume
-        if resume is None:
+        if (resume := request.resume) is None:
             return
-        here = self._store.find(resume.session, owner)
-        if here is None:
-            self._check_load()
-        saved = await self._store.recall(resume.session, owner)
-        if saved is None:
-            return
-        if here is not None:  # it went on elsewhere since
-            self.give_up(here)
-        stream = self._opener.go_on(saved.met(resume), self.config)
-        self._keep(stream)
-        self._store.detach(stream, self._clock())
+        async with self._recalls.setdefault(resume.session, asyncio.Lock()):
+            here = self._store.find(resume.session, owner)
+            if here is None:
+                self._check_load()
+            saved = await self._store.recall(resume.session, owner)
+            if saved is None:
+                return
+            if self._is_stopping:  # since then; it can be had elsewhere
+                raise ShutdownError("the server stops")
+            if here is not None:  # it went on elsewhere since
+                self.give_up(here)
+            stream = self._opener.go_on(saved.met(resume), self.config)
+            self._keep(stream)
+            self._store.detach(stream, self._clock())
         logger.info("taken over", extra={"session": stream.name[:SHOWN]})
 
     def give_up(self, stream: Stream) -> None:
         """Free a stream that goes on at another front end, and leave its client."""
         stream.superseded.set()
-        self._discard(stream)
+        self.forget(stream)
 
     def push(self, stream: Stream, data: bytes) -> None:
         """Hear a message of audio.
@@ -257,7 +263,7 @@ class Hub:
         """End a session with an error; it cannot be resumed."""
         stream.session.fail(error)
         self._drain(stream)
-        self._discard(stream)
+        self.forget(stream)
 
     def find(self, name: str, owner: str) -> Stream | None:
         """Return a stream by its name, if it is there and its owner's."""
@@ -265,7 +271,9 @@ class Hub:
 
     def forget(self, stream: Stream) -> None:
         """Free a stream at once: its client has all, or cannot come back for it."""
-        self._discard(stream)
+        if self._store.named(stream.name) is stream:
+            self._store.remove(stream)
+            self._free(stream)
 
     def backlog_s(self, stream: Stream) -> float:
         """Return how much audio of a stream the engine has not heard, in seconds."""
@@ -329,7 +337,6 @@ class Hub:
             keep_s = self.config.limits.resume_s
             for stream in self._store.expire(self._clock(), keep_s=keep_s):
                 self._free(stream)
-            self._count()
 
     async def stop(self) -> None:
         """End all streams; return when all clients have their finals, or too late."""
@@ -368,7 +375,7 @@ class Hub:
         most = self.config.limits.max_sessions
         if given_up := self._store.add(stream, most=most):
             self._free(given_up)
-        self._count()
+        self.metrics.sessions.set(len(self._store))
         self._drain(stream)
 
     def _drain(self, stream: Stream) -> None:
@@ -385,15 +392,8 @@ class Hub:
         if jobs and self._store.named(session.name) is stream:
             self._worker.add(session.name, jobs)
 
-    def _discard(self, stream: Stream) -> None:
-        self._store.remove(stream)
-        self._free(stream)
-        self._count()
-
     def _free(self, stream: Stream) -> None:
         logger.info("freed", extra={"session": stream.name[:SHOWN]})
         self._worker.cancel(stream.name)
         stream.progressed.set()
-
-    def _count(self) -> None:
         self.metrics.sessions.set(len(self._store))

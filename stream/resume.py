@@ -288,13 +288,15 @@ class MemorySessionStore(Generic[S]):
         self._kept[session.name].since = None
 
     def detach(self, session: S, now: float) -> None:
-        """Note that the connection of a session has gone."""
-        if kept := self._kept.get(session.name):
+        """Note that the connection of a session, if it is still here, has gone."""
+        kept = self._kept.get(session.name)
+        if kept and kept.session is session:
             kept.since = now
 
     def remove(self, session: S) -> None:
-        """Forget a session."""
-        self._kept.pop(session.name, None)
+        """Forget a session, if it is still here."""
+        if self.named(session.name) is session:
+            del self._kept[session.name]
 
     def expire(self, now: float, *, keep_s: float) -> list[S]:
         """Forget the sessions that have waited for so long; return them."""

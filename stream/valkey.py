@@ -161,6 +161,8 @@ class ValkeySessionStore(MemorySessionStore[Stream]):
 
     def remove(self, session: Stream) -> None:
         """Forget a session, here and there."""
+        if self.named(session.name) is not session:
+            return
         super().remove(session)
         if self._written.pop(session.name, None) is not None:
             self._changed.discard(session.name)
@@ -244,40 +246,47 @@ class ValkeySessionStore(MemorySessionStore[Stream]):
         """
         names, removed = [*self._changed], [*self._removed]
         self._changed.clear()
+        self._removed.clear()
         if not names and not removed:
             return
+        saved = {name: self._kept[name].session for name in names}
         pipe = self._client.pipeline(transaction=False)
         try:
             for name in removed:
                 pipe.eval(FORGET, 2, *_keys(name), self._holder)
             for name in names:
-                pipe.eval(SAVE, 2, *_keys(name), *self._save(self._kept[name].session))
+                pipe.eval(SAVE, 2, *_keys(name), *self._save(saved[name]))
             answers = await pipe.execute()
         except BaseException:  # what of it arrived is not known
             for name in names:
                 if name in self._written:
                     self._written[name] = _Written()
                     self._mark(name)
+            self._removed.update(name for name in removed if name not in self._written)
             self._wake.set()
             raise
-        self._removed.difference_update(removed)
         if self._is_failing:
             self._is_failing = False
             logger.info("the store of the sessions is there again")
-        for name, answer in zip(names, answers[len(removed) :], strict=True):
-            self._follow(name, answer, give_up)
+        told = zip(saved.values(), answers[len(removed) :], strict=True)
+        for stream, answer in told:
+            self._follow(stream, answer, give_up)
 
     def _follow(
-        self, name: str, answer: str, give_up: Callable[[Stream], None]
+        self, stream: Stream, answer: str, give_up: Callable[[Stream], None]
     ) -> None:
-        """Do what an answer to `SAVE` wants, if the session is still here."""
-        if name not in self._written:
+        """Do what an answer to `SAVE` wants, if it is about the session that is here.
+
+        It is about another one where the client came back meanwhile.
+        """
+        name = stream.name
+        if self.named(name) is not stream:
             return
-        kept = self._kept[name]
         if answer == "taken":
             logger.info("it goes on elsewhere", extra={"session": name[:SHOWN]})
-            give_up(kept.session)
-        elif answer == "gone" and kept.since is None:  # the store lost its memory
+            give_up(stream)
+        elif answer == "gone" and self._kept[name].since is None:
+            # The store lost its memory.
             self._written[name] = _Written()
             self._mark(name)
 

@@ -52,6 +52,9 @@ class Worker:
         self._book = JobBook()
         self._timings = Timings(metrics)
         self._wake = asyncio.Event()
+        self._cancelled: set[str] = set()
+        """Since the work was begun that goes on: its results are nobody's.  A session
+        that comes back from another front end has the name that it had here."""
 
     def add(self, session: str, jobs: Iterable[Job]) -> None:
         """Take the jobs of a session."""
@@ -69,6 +72,7 @@ class Worker:
         """Drop what is to be done for a session; free what the engine holds for it."""
         self._book.cancel(session)
         self._timings.forget(session)
+        self._cancelled.add(session)
         self._wake.set()
 
     def backlog(self, session: str) -> int:
@@ -110,10 +114,13 @@ class Worker:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            self._cancelled.clear()
             began = self._clock()
             results = await loop.run_in_executor(self._thread, self._runner.run, work)
             self._account(work, self._clock() - began)
             for session, result in results:
+                if session in self._cancelled:
+                    continue
                 self._book.note(session, result)
                 self._timings.answer(session, result, self._clock())
                 deliver(session, result)

@@ -94,7 +94,7 @@ class NativeConnection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 others = [
-                    tasks.create_task(self._read(stream)),
+                    tasks.create_task(self._read(stream, superseded)),
                     tasks.create_task(_watch(superseded)),
                 ]
                 close_code = await self._write(stream, started)
@@ -138,11 +138,17 @@ class NativeConnection:
             raise ProtocolError(f"{event.type} before start")
         return event
 
-    async def _read(self, stream: Stream) -> None:
-        """Take the client's messages, until one of them is wrong."""
+    async def _read(self, stream: Stream, superseded: asyncio.Event) -> None:
+        """Take the client's messages, until one of them is wrong.
+
+        What comes behind the connection that takes over is not taken: that one was
+        told how far the audio had arrived, and sends the rest again.
+        """
         try:
             while True:
                 message = await self._channel.receive()
+                if superseded.is_set():
+                    return
                 self._take(stream, message)
                 reads_on = message.get(READS_ON, True)
                 await self._channel.hold(stream, reads_on=reads_on)

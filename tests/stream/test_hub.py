@@ -9,11 +9,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stream.auth import NOBODY
 from stream.config import AuthConfig, LimitsConfig, ServerConfig
-from stream.errors import OverloadedError
-from stream.events import Ended, Final, Start
+from stream.errors import OverloadedError, ShutdownError
+from stream.events import Ended, Final, Resume, Start
 from stream.hub import Hub
 from stream.metrics import Metrics
 from stream.resume import MemorySessionStore
+from stream.saved import SavedSession, SessionState
 from stream.worker import Worker
 from tests.fakes.driver import SEGMENTER
 from tests.fakes.engine import AnySound, ScriptedEngine, speak
@@ -191,14 +192,105 @@ class Shelf(MemorySessionStore):
         return super().find(name, owner)
 
 
-async def test_a_hub_keeps_and_finds_sessions_in_the_store_that_it_was_given():
-    shelf, engine = Shelf(), ScriptedEngine()
-    config = ServerConfig(segmenter=SEGMENTER, limits=LimitsConfig(max_sessions=3))
+@contextlib.contextmanager
+def hub_of(store, **limits):
+    """A hub without a server, whose worker does nothing."""
+    engine, metrics = ScriptedEngine(), Metrics()
+    config = ServerConfig(segmenter=SEGMENTER, limits=LimitsConfig(**limits))
     with ThreadPoolExecutor(1) as thread:
-        metrics = Metrics()
         worker = Worker(engine, thread, metrics)
-        hub = Hub(config, engine, worker, metrics, AnySound, shelf)
+        hub = Hub(config, engine, worker, metrics, AnySound, store)
         hub.is_ready = True
+        yield hub
+
+
+SAVED = SavedSession(
+    name="moved",
+    owner=NOBODY,
+    request=Start(),
+    state=SessionState(seq=7, settled=16_000, segment=1),
+    floor=7,
+    events=(),
+)
+COME_BACK = Start(resume=Resume(session="moved", seq=7, settled=16_000, segment=1))
+
+
+class Elsewhere(MemorySessionStore):
+    """A store that gives the session of another process out once, at its leisure."""
+
+    def __init__(self):
+        super().__init__()
+        self.has_come = asyncio.Event()
+        self.num_asked = 0
+
+    async def recall(self, name, owner):
+        self.num_asked += 1
+        if self.num_asked > 1:
+            return None
+        await self.has_come.wait()
+        return SAVED
+
+
+async def turns():
+    """Let all that is ready go on as far as it can by itself."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_two_that_resume_at_once_have_one_session_and_the_later_keeps_it():
+    store = Elsewhere()
+    with hub_of(store) as hub:
+
+        async def resume():
+            await hub.recall(COME_BACK, NOBODY)
+            stream, started = hub.open(COME_BACK, NOBODY, is_resumable=True)
+            return stream, started, hub.attach(stream)
+
+        resuming = [asyncio.create_task(resume()) for _ in range(2)]
+        await turns()
+        store.has_come.set()
+        (one, first, left), (other, second, kept) = await asyncio.gather(*resuming)
+        assert one is other
+        assert first.resumed
+        assert second.resumed
+        assert (left.is_set(), kept.is_set()) == (True, False)
+        assert hub.streams == [one]
+
+
+async def test_who_resumes_while_the_server_is_told_to_stop_is_sent_elsewhere():
+    store = Elsewhere()
+    with hub_of(store) as hub:
+        resuming = asyncio.create_task(hub.recall(COME_BACK, NOBODY))
+        await turns()
+        await hub.stop()
+        store.has_come.set()
+        with pytest.raises(ShutdownError):
+            await resuming
+        assert not hub.streams
+
+
+async def test_a_stream_that_was_given_up_ends_nothing_of_the_one_that_follows_it():
+    store = Elsewhere()
+    store.has_come.set()
+    with hub_of(store) as hub:
+        await hub.recall(COME_BACK, NOBODY)
+        before, _ = hub.open(COME_BACK, NOBODY)
+        superseded = hub.attach(before)
+        store.num_asked = 0  # it went on elsewhere, and comes back
+        await hub.recall(COME_BACK, NOBODY)
+        after, _ = hub.open(COME_BACK, NOBODY)
+        hub.attach(after)
+        hub.push(after, speak(1, 2))
+        hub.fail(before, OverloadedError("too much"))
+        hub.detach(before, superseded)
+        assert hub.streams == [after]
+        assert hub.backlog_s(after) > 0
+        assert not store.expire(1e9, keep_s=1.0)
+
+
+async def test_a_hub_keeps_and_finds_sessions_in_the_store_that_it_was_given():
+    shelf = Shelf()
+    with hub_of(shelf, max_sessions=3) as hub:
         stream, started = hub.open(Start(), NOBODY)
         assert hub.find(started.session, NOBODY) is stream
         hub.forget(stream)

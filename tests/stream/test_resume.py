@@ -272,6 +272,17 @@ def test_sessions_with_a_connection_are_never_given_up(sessions):
     assert len(sessions) == 2
 
 
+def test_what_happens_to_a_session_touches_no_later_one_of_its_name(sessions):
+    before, after = Kept("a"), Kept("a")
+    sessions.add(before, most=2)
+    sessions.remove(before)
+    sessions.add(after, most=2)
+    sessions.detach(before, 1.0)
+    assert sessions.expire(1_000.0, keep_s=60.0) == []
+    sessions.remove(before)
+    assert sessions.named("a") is after
+
+
 def test_detaching_a_session_that_was_freed_does_nothing(sessions):
     session = Kept("a")
     sessions.detach(session, 1.0)

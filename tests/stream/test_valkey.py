@@ -11,7 +11,7 @@ import logging
 
 import pytest
 
-from stream.config import AuthConfig, SessionsConfig
+from stream.config import AuthConfig, LimitsConfig, SessionsConfig
 from stream.events import (
     Answer,
     Ended,
@@ -22,11 +22,15 @@ from stream.events import (
     Speakers,
     SpeechStarted,
 )
-from stream.valkey import StoreError
+from stream.live import Stream
+from stream.metrics import Metrics
+from stream.resume import EventLog
+from stream.valkey import StoreError, ValkeySessionStore
 from tests import local_valkey
 from tests.conftest import NEEDS_PACKAGE
+from tests.fakes.driver import open_session
 from tests.fakes.engine import speak
-from tests.fakes.server import TALK, client_of, finals, pieces, running
+from tests.fakes.server import DEADLINE_S, TALK, client_of, finals, pieces, running
 
 pytestmark = pytest.mark.skipif(
     local_valkey.program() is None, reason=f"{NEEDS_PACKAGE}redis-server"
@@ -193,6 +197,81 @@ async def test_the_front_end_that_had_it_frees_it_and_leaves_its_client(
         events, code = await new.finish(speak(5))
         assert code == 1000
         assert finals(events)[-1] == "5"
+
+
+async def one_that_is_left(*clients):
+    """Wait until one of some clients is told to leave; return the other one."""
+    leaving = {asyncio.create_task(client.until(Error)): client for client in clients}
+    done, waiting = await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    (left,) = done
+    assert left.result().message == "another connection has this session"
+    (keeps,) = [leaving[task] for task in waiting]
+    return keeps
+
+
+@pytest.mark.parametrize("are_apart", [False, True])
+async def test_of_two_that_resume_at_once_one_has_the_session_and_loses_nothing(
+    first, second, shared, are_apart
+):
+    started, final, _ = await talk(first, shared, 4)
+    async with (
+        running(valkey=shared.url) as third,
+        client_of(second) as one,
+        client_of(third if are_apart else second) as other,
+    ):
+        resume = resume_of(started, final)
+        greetings = await asyncio.gather(
+            one.start(resume=resume), other.start(resume=resume)
+        )
+        assert all(again.resumed for again in greetings)
+        assert {again.session for again in greetings} == {started.session}
+        keeps = await one_that_is_left(one, other)
+        audio = (TALK + speak(4, 5))[2 * keeps.events[0].accepted :]
+        await keeps.finish(audio)
+        assert finals(keeps.events) == ["3", "4 5"]
+        assert [e.segment for e in keeps.events if isinstance(e, Final)] == [2, 3]
+
+
+class Slow:
+    """Valkey, as far as writing goes, that answers when it is told to."""
+
+    def __init__(self):
+        self.asked, self.answers = asyncio.Queue(), asyncio.Queue()
+
+    def pipeline(self, *, transaction):
+        return self
+
+    def eval(self, script, *arguments):
+        pass
+
+    async def execute(self):
+        self.asked.put_nowait(None)
+        return await self.answers.get()
+
+
+async def test_an_answer_about_a_session_that_left_says_nothing_of_it_once_it_is_back(
+    monkeypatch,
+):
+    slow, given_up = Slow(), []
+    monkeypatch.setattr("valkey.asyncio.Valkey.from_url", lambda *_, **__: slow)
+    store = ValkeySessionStore("valkey://127.0.0.1:1", LimitsConfig(), Metrics())
+    before, after = (Stream(open_session(), EventLog(0), "") for _ in range(2))
+    writing = asyncio.create_task(store.run(given_up.append))
+    store.add(before, most=2)
+    store.note(before)
+    async with asyncio.timeout(DEADLINE_S):
+        await slow.asked.get()
+        store.remove(before)
+        store.add(after, most=2)
+        store.note(after)
+        slow.answers.put_nowait(["taken"])
+        await slow.asked.get()
+    writing.cancel()
+    assert given_up == []
+    assert store.named(after.name) is after
 
 
 async def test_who_comes_back_to_the_first_front_end_finds_what_the_second_did(

@@ -117,10 +117,24 @@ async def test_a_session_that_leaves_while_it_is_served_is_freed_too(bench):
     assert await asyncio.to_thread(bench.engine.busy.wait, DEADLINE_S)
     bench.worker.cancel("session")
     bench.engine.free.set()
-    await bench.result()
     async with asyncio.timeout(DEADLINE_S):
         assert await bench.delivered.get() is None
     assert bench.engine.num_open == 0
+
+
+async def test_what_was_done_for_a_session_that_left_is_not_told_the_next_of_its_name(
+    bench,
+):
+    bench.engine.free.clear()
+    bench.add(*begin(1, speak(1, 2)), MakeFinal(1))
+    assert await asyncio.to_thread(bench.engine.busy.wait, DEADLINE_S)
+    bench.worker.cancel("session")
+    bench.add(*begin(1, speak(3)))
+    bench.engine.free.set()
+    heard = await bench.result()
+    assert (type(heard), heard.samples) == (Heard, 4_800)
+    bench.add(MakeFinal(1))
+    assert (await bench.result()).hypotheses[0].text == "3"
 
 
 async def test_latencies_are_measured_from_the_right_moments(bench, caplog):

@@ -140,6 +140,17 @@ async def test_a_second_connection_takes_a_session_over():
         assert (finals(events), code) == (["1 2", "3"], 1000)
 
 
+async def test_audio_that_arrives_behind_a_takeover_is_not_heard_twice():
+    async with running() as server, client_of(server) as old, client_of(server) as new:
+        started = await old.start()
+        resume = Resume(session=started.session, seq=0, settled=0, segment=0)
+        for _ in range(2_000):  # so that some of it is at hand in the very moment
+            await old.socket.send(bytes(64))
+        again = await new.start(resume=resume)
+        events, code = await new.finish()
+        assert (events[-1].accepted, code) == (again.accepted, 1000)
+
+
 async def test_a_session_is_resumed_by_the_name_of_the_task_that_it_was_begun_with():
     async with running() as server:
         async with client_of(server) as client:
