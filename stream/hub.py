@@ -25,7 +25,7 @@ from stream.config import ServerConfig
 from stream.errors import InternalError, OverloadedError, ShutdownError, StreamError
 from stream.events import Ask, Cancel, Error, NameSpeaker, Start, Started, full_task
 from stream.jobs import Result
-from stream.live import Stream
+from stream.live import Attached, Stream
 from stream.metrics import Metrics
 from stream.resume import ForgottenError, SessionStore
 from stream.segmenter import SegmenterConfig
@@ -42,6 +42,8 @@ ends."""
 MOST_WAITING = 64
 """Prompts, of all sessions, that the engine has not begun with; further questions are
 refused.  One may hold 30 s of audio, so 61 MB in all."""
+LAST_WORD_S = 2.0
+"""For clients to be told that the server stops without their finals."""
 MOST_UNTOLD_S = 60.0
 """Audio of a session, in seconds, whose speakers are not told yet.  Captions go first,
 so it is more than they may lag behind by; beyond it reading waits."""
@@ -79,10 +81,7 @@ class Hub:
         self._recalls: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By the names of the sessions that are asked for elsewhere right now."""
         self._connections: Counter[str] = Counter()
-        self._num_attached = 0
-        self._emptied = asyncio.Event()
-        """Set while no connection has a stream."""
-        self._emptied.set()
+        self._attached = Attached()
         self._is_stopping = False
         self.is_ready = False
 
@@ -303,15 +302,12 @@ class Hub:
         stream.superseded = asyncio.Event()
         stream.changed.set()
         self._store.attach(stream)
-        self._num_attached += 1
-        self._emptied.clear()
+        self._attached.add()
         return stream.superseded
 
     def detach(self, stream: Stream, superseded: asyncio.Event) -> None:
         """Let a stream wait for its client, unless another connection has it."""
-        self._num_attached -= 1
-        if not self._num_attached:
-            self._emptied.set()
+        self._attached.remove()
         if stream.superseded is superseded:
             self._store.detach(stream, self._clock())
 
@@ -339,22 +335,24 @@ class Hub:
                 self._free(stream)
 
     async def stop(self) -> None:
-        """End all streams; return when all clients have their finals, or too late."""
+        """End all streams; return when all clients have their finals, or too late.
+
+        Who is too late for them is told so, as far as it reads on.
+        """
         self._is_stopping = True
         error = ShutdownError("the server stops; the session can be resumed elsewhere")
         for stream in self.streams:
             stream.session.end(error)
             self._drain(stream)
         drain_s = self.config.limits.drain_s
-        try:
-            async with asyncio.timeout(drain_s):
-                await self._emptied.wait()
-        except TimeoutError:
-            logger.warning("finals are missing after %.0f s; stopping anyway", drain_s)
-            for stream in self.streams:  # what is known of it elsewhere stays
-                stream.session.fail(error)
-                self._drain(stream)
-                self._free(stream)
+        if await self._attached.emptied(drain_s):
+            return
+        logger.warning("finals are missing after %.0f s; stopping anyway", drain_s)
+        for stream in self.streams:  # what is known of it elsewhere stays
+            stream.session.fail(error)
+            self._drain(stream)
+            self._free(stream)
+        await self._attached.emptied(LAST_WORD_S)
 
     def _check_load(self) -> None:
         """Refuse new work if there is already too much.

@@ -49,3 +49,33 @@ class Stream:
             else:  # nothing comes between the look and the wait, whoever else reads
                 self.changed.clear()
                 await self.changed.wait()
+
+
+class Attached:
+    """How many connections have a stream."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._count = 0
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    def add(self) -> None:
+        """Count a connection in."""
+        self._count += 1
+        self._emptied.clear()
+
+    def remove(self) -> None:
+        """Count a connection out."""
+        self._count -= 1
+        if not self._count:
+            self._emptied.set()
+
+    async def emptied(self, within_s: float) -> bool:
+        """Wait until no connection has a stream; return whether that came in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._emptied.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -269,6 +269,29 @@ async def test_who_resumes_while_the_server_is_told_to_stop_is_sent_elsewhere():
         assert not hub.streams
 
 
+async def test_a_server_that_stops_lets_clients_read_that_their_finals_are_missing():
+    with hub_of(MemorySessionStore(), drain_s=0.01) as hub:
+        stream, _ = hub.open(Start(), NOBODY)
+        superseded = hub.attach(stream)
+        hub.push(stream, speak(1))  # of which nobody makes a final here
+        stopping = asyncio.create_task(hub.stop())
+        events = [event async for event in stream.follow(0)]
+        await turns()
+        assert (events[-1].code, stopping.done()) == ("shutdown", False)
+        hub.detach(stream, superseded)
+        await stopping
+
+
+async def test_a_server_that_stops_waits_for_nobody_who_does_not_read(monkeypatch):
+    monkeypatch.setattr("stream.hub.LAST_WORD_S", 0.01)
+    with hub_of(MemorySessionStore(), drain_s=0.01) as hub:
+        stream, _ = hub.open(Start(), NOBODY)
+        hub.attach(stream)
+        hub.push(stream, speak(1))
+        async with asyncio.timeout(DEADLINE_S):
+            await hub.stop()
+
+
 async def test_a_stream_that_was_given_up_ends_nothing_of_the_one_that_follows_it():
     store = Elsewhere()
     store.has_come.set()
