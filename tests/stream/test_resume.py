@@ -31,25 +31,12 @@ from stream.sound_events import Noticed
 from stream.valkey import ValkeySessionStore
 from tests.fakes.driver import Desk, open_session
 from tests.fakes.engine import speak
+from tests.stream.events import final
 
 
 def partial(seq, segment=1, task="transcribe"):
     return Partial(
         seq=seq, segment=segment, task=task, text="", stable=0, start=0, end=0
-    )
-
-
-def final(seq, segment=1, task="transcribe"):
-    return Final(
-        seq=seq,
-        segment=segment,
-        task=task,
-        text="",
-        start=0,
-        end=0,
-        language="en",
-        mode="streaming",
-        settled=0,
     )
 
 

@@ -34,21 +34,7 @@ from stream.saved import (
 from stream.sound_events import Noticed, Watch
 from tests.fakes.driver import Desk, open_session
 from tests.fakes.engine import speak
-
-
-def final(seq, segment=1, text="so"):
-    return Final(
-        seq=seq,
-        segment=segment,
-        task="transcribe",
-        text=text,
-        start=0,
-        end=1,
-        language="en",
-        mode="exact",
-        settled=16_000,
-    )
-
+from tests.stream.events import final
 
 STATE = SessionState(
     seq=9,
