@@ -135,6 +135,8 @@ class PcmReader:
                 format.rate, SAMPLE_RATE, 1, dtype="float32", quality=RESAMPLER_QUALITY
             )
         )
+        self._is_frames = format == PcmFormat()
+        """Whether messages are cut as they are: nothing is to be decoded."""
         self._flushed = False
 
     def push(self, message: bytes) -> list[Frame]:
@@ -151,6 +153,9 @@ class PcmReader:
                 f"{self.format.sample_bytes} bytes "
                 f"({self.format.encoding}, channels: {self.format.channels})"
             )
+        if self._is_frames:
+            self.received += len(message) // 2
+            return self._framer.push(message)
         samples = self._mix(self._decode(message))
         self.received += len(samples)
         if self._resampler is not None:

@@ -20,17 +20,14 @@ class SoundTeller:
     def __init__(self, classes: Sequence[SoundClass], rules: OnsetRules) -> None:
         """Begin with nothing heard."""
         self._classes, self._rules = tuple(classes), rules
+        self.names = tuple(one.label for one in self._classes)
+        """What is weighed in each passage; the scores come in this order."""
         self._onsets = [OnsetTracker(rules) for _ in classes]
         self._kinds: dict[str, list[int]] = {}
         """Numbers of the classes of each kind."""
         for number, one in enumerate(self._classes):
             kind = one.caption.partition(":")[0]
             self._kinds.setdefault(kind, []).append(number)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What is weighed in each passage; the scores come in this order."""
-        return tuple(one.label for one in self._classes)
 
     def push(self, start: int, end: int, scores: Sequence[float]) -> list[Sound]:
         """Take the scores of the next passage; return what has begun, or is over.

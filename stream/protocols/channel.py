@@ -100,6 +100,8 @@ class Channel:
         """
         if reads_on:
             self._held_s = 0.0
+        if self._hub.load(stream) <= 1:  # as nearly always; a timer costs time, too
+            return
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
