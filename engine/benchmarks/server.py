@@ -40,6 +40,10 @@ class MeasuredServer:
         times: Any = self._process.cpu_times()
         return float(times.user + times.system)
 
+    def loop_s(self) -> float:
+        """Return how long its main thread has computed: that of its event loop."""
+        return main_thread_s(self._process)
+
     def metric(self, name: str) -> float:
         """Return a figure of `/metrics` that has no labels."""
         http = self.url.replace("ws://", "http://")
@@ -58,6 +62,16 @@ def measured_server(
     """
     with live.running_server(config=config, flags=flags, module=module) as (url, pid):
         yield MeasuredServer(url, pid)
+
+
+def main_thread_s(process: psutil.Process) -> float:
+    """Return how long the main thread of a process has computed."""
+    threads: Any = process.threads()
+    return sum(
+        float(thread.user_time + thread.system_time)
+        for thread in threads
+        if thread.id == process.pid  # as Linux numbers them
+    )
 
 
 def read_metric(text: str, name: str) -> float:

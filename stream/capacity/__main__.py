@@ -246,7 +246,11 @@ def _show_costs(costs: "Costs", console: Console) -> None:
             told(f"{name}, for a second not read before", line.per_new_s),
         ]
     rows.append(told("a piece of work, to and fro", costs.turn_s))
-    rows.append(Row("slower for each further session", f"{100 * costs.company:.2f} %"))
+    rows += [
+        told("event loop, for a second of a silent session", costs.loop.silent_s),
+        told("event loop, for a second of speech", costs.loop.speech_s),
+        Row("engine and loop slow each other", f"{costs.loop.contention:.2f}"),
+    ]
     if costs.block_s is not None:
         rows.append(told("encoder blocks for a second of audio", costs.block_s))
     if costs.replies:

@@ -63,6 +63,8 @@ class Compared:
     real_time_factor: Figure
     late_s: float
     """By how much the speaker that was latest missed the time of speech."""
+    clients: float
+    """Part of a core that those who spoke took, on the same machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class CheckFigures:
             if one.late_s > LATE_S:
                 late = f"{one.late_s:.2f} s: this machine did not keep up"
                 rows.append(Row("  speech was sent late by up to", late))
+            clients = f"{100 * one.clients:.0f} % of a core"
+            rows.append(Row("  the clients of this check took", clients))
         return rows
 
 
@@ -124,18 +128,19 @@ def check(
             for n in sessions:
                 count = max(FEWEST, n) * rounds
                 heard = list(islice(cycle(clips), count))
-                real, late_s = _measure(server, heard, n, advance)
+                real, crowd = _measure(server, heard, n, advance)
                 told = foretell(
                     costs, limits, list(islice(cycle(turns), count)), n, seed=seed
                 )
-                compared.append(compare(told, real, late_s))
+                clients = crowd.taken_s / crowd.span_s
+                compared.append(compare(told, real, crowd.most_late_s, clients))
     return CheckFigures(engine, compared)
 
 
 def _measure(
     server: MeasuredServer, clips: Sequence[bytes], sessions: int, advance: Advance
-) -> tuple[Level, float]:
-    """Stream all clips, so many at once; return what they got, and how late we were."""
+) -> tuple[Level, Crowd]:
+    """Stream all clips, so many at once; return what they got, and who spoke."""
     names = "salmonn_engine_busy_seconds_total", "salmonn_audio_seconds_total"
     before = [server.metric(name) for name in names]
     crowd, heard = Crowd(server.url), []
@@ -146,7 +151,7 @@ def _measure(
         server.metric(name) - then for name, then in zip(names, before, strict=True)
     )
     factor = busy_s / speech_s if speech_s else 0.0
-    return level(heard, sessions, server.segmenter, factor), crowd.most_late_s
+    return level(heard, sessions, server.segmenter, factor), crowd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,7 @@ def grouped(items: Sequence[T], size: int) -> list[Sequence[T]]:
     return [items[first : first + size] for first in range(0, len(items), size)]
 
 
-def compare(told: Foretold, real: Level, late_s: float) -> Compared:
+def compare(told: Foretold, real: Level, late_s: float, clients: float) -> Compared:
     """Return both, figure by figure."""
     return Compared(
         sessions=real.sessions,
@@ -208,4 +213,5 @@ def compare(told: Foretold, real: Level, late_s: float) -> Compared:
             predicted=told.real_time_factor, measured=real.real_time_factor
         ),
         late_s=late_s,
+        clients=clients,
     )

@@ -50,6 +50,24 @@ class ReplyCosts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoopCosts:
+    """What the server's event loop takes, in seconds of processor time."""
+
+    silent_s: float = 0.0
+    """For a second of a session in which nobody speaks: messages, voice detector."""
+    speech_s: float = 0.0
+    """For one in which somebody does, with what is told of it."""
+    contention: float = 0.0
+    """What the engine's thread loses for each second of the loop's beside it, and the
+    loop for each of the engine's: 0 where they share nothing, 1 where only one of both
+    computes at a time."""
+
+    def __post_init__(self) -> None:
+        if min(self.silent_s, self.speech_s, self.contention) < 0:
+            raise ValueError("the loop takes no time below 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What a replica holds, in megabytes."""
 
@@ -89,9 +107,8 @@ class Costs:
     """None where no language model answers."""
     block_s: float | None = None
     """Encoder blocks for a second of audio; a part of partials, told for comparison."""
-    company: float = 0.0
-    """By what part everything takes longer for each session beside the first: messages
-    and voice detectors of others, on the same cores."""
+    loop: LoopCosts = field(default_factory=LoopCosts)
+    """Of messages and voice detectors, on the same cores and behind the same lock."""
     first_text_s: tuple[float, ...] = (0.0,)
     """How much of a segment was heard when it first had text; one holds for each."""
     memory: Memory | None = None

@@ -1,12 +1,14 @@
 """Many sessions at once from one process, each as if spoken: who loads a server.
 
 A process a client, as `salmonn-bench load` has it, would load the machine with starting
-them; here all are connected first and begin together.  What they are told comes back in
-the form that the benchmarks read.
+them; here all are connected first and begin together, but for some milliseconds: pieces
+of all at the same moment, again and again, no microphones send.  What they are told
+comes back in the form that the benchmarks read.
 """
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,6 +37,8 @@ class Crowd:
         self._url = url + PATH
         self.most_late_s = 0.0
         """By how much the piece that was sent latest missed its time."""
+        self.span_s = self.taken_s = 0.0
+        """For how long they spoke, and this process computed for that."""
 
     def speak(
         self,
@@ -53,7 +57,11 @@ class Crowd:
         Returns:
             The events of each; None of one that was refused or cut off.
         """
-        return asyncio.run(self._speak(clips, meanwhile, every_s))
+        begun_s, taken_s = time.monotonic(), time.process_time()
+        told = asyncio.run(self._speak(clips, meanwhile, every_s))
+        self.span_s += time.monotonic() - begun_s
+        self.taken_s += time.process_time() - taken_s
+        return told
 
     async def _speak(
         self,
@@ -63,14 +71,21 @@ class Crowd:
     ) -> list[list[Event] | None]:
         ready = asyncio.Barrier(len(clips))
         async with _again_and_again(meanwhile, every_s):
-            return await asyncio.gather(*(self._one(clip, ready) for clip in clips))
+            speaking = [
+                self._one(clip, ready, number / len(clips) * PIECE_MS / 1000)
+                for number, clip in enumerate(clips)
+            ]
+            return await asyncio.gather(*speaking)
 
-    async def _one(self, clip: bytes, ready: asyncio.Barrier) -> list[Event] | None:
+    async def _one(
+        self, clip: bytes, ready: asyncio.Barrier, later_s: float
+    ) -> list[Event] | None:
         try:
             async with connect(self._url, open_timeout=OPEN_S, proxy=None) as socket:
                 await socket.send(encode(Start()))
                 await socket.recv()
                 await ready.wait()
+                await asyncio.sleep(later_s)
                 return await self._converse(socket, clip)
         except (OSError, TimeoutError, WebSocketException, asyncio.BrokenBarrierError):
             # Whoever waits for this one would wait for ever.

@@ -10,7 +10,8 @@ from statistics import median
 
 import numpy as np
 
-from stream.capacity.costs import Line
+from stream.capacity.costs import Line, LoopCosts
+from stream.capacity.loop import stretch
 from stream.capacity.worklog import PieceOfWork
 from stream.jobs import Action
 
@@ -21,42 +22,55 @@ LEAST_S = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What a server did while some sessions were there."""
+
+    pieces: Sequence[PieceOfWork]
+    loop_s: float
+    """Processor time of its event loop."""
+    audio_s: float
+    """That was streamed to it, of all sessions."""
+    speech_s: float
+    """Of this, in segments."""
+    company: float
+    """How many sessions were there beside a second of audio, its own included."""
+
+    @property
+    def load(self) -> float:
+        """Part of the time for which the loop computed, as a piece of work met it."""
+        return self.loop_s / self.audio_s * self.company
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hearing:
-    """What pieces of hearing cost."""
+    """What pieces of hearing cost, and the event loop beside them."""
 
     turn_s: float
     hear: Line
     partial: Line
     final: Line
-    company: float
+    loop: LoopCosts
 
 
-def fit_hearing(
-    alone: Sequence[PieceOfWork],
-    beside_silence: Sequence[PieceOfWork],
-    crowded: Sequence[PieceOfWork],
-    *,
-    silent: int,
-    crowd: int,
-) -> Hearing:
+def fit_hearing(alone: Phase, beside: Phase | None, crowded: Phase) -> Hearing:
     """Return what hearing costs.
 
     Args:
-        alone: Of one session, nobody else there.
-        beside_silence: Of one session, beside some that are silent.
-        crowded: Of many that speak at once, so that some lag.
-        silent: How many are silent.
-        crowd: How many speak at once.
+        alone: One session, nobody else there.
+        beside: One session, beside some that are silent.
+        crowded: Many that speak at once, so that some lag.
 
     Raises:
         ValueError: If there were no partials, or no finals.
     """
-    turn_s = _turn([*alone, *crowded])
-    company = _company(alone, beside_silence, silent)
-    slower = 1 + company * (crowd - 1)
-    # What a piece would have taken without the others.
-    by_itself = [(piece, piece.took_s) for piece in alone]
-    by_itself += [(piece, piece.took_s / slower) for piece in crowded]
+    loop = fit_loop(alone, beside, crowded)
+    # What a piece would have taken without the loop.
+    by_itself = [
+        (piece, piece.took_s / stretch(loop.contention, phase.load))
+        for phase in (alone, crowded)
+        for piece in phase.pieces
+    ]
+    turn_s = _turn(by_itself)
     hear = _fit_hear([(p, s - turn_s) for p, s in by_itself if p.action is Action.HEAR])
     rest = [
         (piece, taken_s - turn_s - hear.seconds(piece.heard_s, piece.samples_s))
@@ -67,11 +81,21 @@ def fit_hearing(
     if not partials or not finals:
         raise ValueError("no partial, or no final, was made while work was measured")
     return Hearing(
-        turn_s=turn_s,
-        hear=hear,
-        partial=fit(partials),
-        final=fit(finals),
-        company=company,
+        turn_s=turn_s, hear=hear, partial=fit(partials), final=fit(finals), loop=loop
+    )
+
+
+def fit_loop(alone: Phase, beside: Phase | None, crowded: Phase) -> LoopCosts:
+    """Return what the event loop takes, and how far it slows the engine."""
+    phases = [phase for phase in (alone, beside, crowded) if phase is not None]
+    silent_s, speech_s = least_squares(
+        [[phase.audio_s - phase.speech_s, phase.speech_s] for phase in phases],
+        [phase.loop_s for phase in phases],
+    )
+    return LoopCosts(
+        silent_s=silent_s,
+        speech_s=speech_s,
+        contention=_contention(alone, beside) if beside else 0.0,
     )
 
 
@@ -79,37 +103,37 @@ def _makes_a_final(piece: PieceOfWork) -> bool:
     return piece.action in (Action.EARLY_FINAL, Action.FINAL) and not piece.is_ready
 
 
-def _turn(pieces: Sequence[PieceOfWork]) -> float:
+def _turn(pieces: Sequence[tuple[PieceOfWork, float]]) -> float:
     """Return what a piece takes in which nothing is computed."""
     idle = [
-        piece.took_s
-        for piece in pieces
+        taken_s
+        for piece, taken_s in pieces
         if piece.action is Action.CLOSE
         or (piece.action is Action.FINAL and piece.is_ready)
     ]
     return median(idle) if idle else 0.0
 
 
-def _company(
-    alone: Sequence[PieceOfWork], beside: Sequence[PieceOfWork], silent: int
-) -> float:
-    """Return by what part each silent session slows a piece of work.
+def _contention(alone: Phase, beside: Phase) -> float:
+    """Return what the engine loses for a second of the loop's, beside silent sessions.
 
     Each partial is compared with what it would have taken alone.  Medians, since a few
     pieces during which the machine did something else would say too much.
     """
     by_itself, beside_others = (
-        [(piece, piece.took_s) for piece in pieces if piece.action is Action.PARTIAL]
-        for pieces in (alone, beside)
+        [(p, p.took_s) for p in phase.pieces if p.action is Action.PARTIAL]
+        for phase in (alone, beside)
     )
-    if not silent or not by_itself or not beside_others:
+    if not by_itself or not beside_others:
         return 0.0
     line = fit(by_itself)
     known, found = (
         median(took_s / line.seconds(p.heard_s, p.new_s) for p, took_s in pieces)
         for pieces in (by_itself, beside_others)
     )
-    return max(0.0, (found / known - 1) / silent)
+    longer = found / known
+    further = longer * beside.load - alone.load
+    return max(0.0, (longer - 1) / further) if further > 0 else 0.0
 
 
 def _fit_hear(pieces: Sequence[tuple[PieceOfWork, float]]) -> Line:

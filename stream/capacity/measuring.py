@@ -4,8 +4,9 @@
     beside     some of them again, beside sessions that are silent
     crowded    as many sessions at once as make it lag
 
-How long each piece of hearing took, the server's own worker says; which coefficients
-that makes, `fitting` decides.  The language model's pieces are timed in this process.
+How long each piece of hearing took, the server's own worker says, and its main thread's
+processor time, what the event loop took; which coefficients that makes, `fitting`
+decides.  The language model's pieces are timed in this process.
 """
 
 from collections.abc import Sequence
@@ -23,12 +24,12 @@ from engine.benchmarks.server import MB, MeasuredServer, measured_server
 from engine.benchmarks.sounds import between_silences
 from engine.data.audio import read_clip
 from engine.data.manifest import Clip
-from engine.evaluation.live import Event, LiveError
+from engine.evaluation.live import Event, LiveError, finals
 from stream.audio import SAMPLE_RATE, to_pcm
 from stream.capacity.costs import Costs, Memory, ReplyCosts
 from stream.capacity.crowd import Crowd
-from stream.capacity.fitting import fit_hearing
-from stream.capacity.worklog import PieceOfWork, read_work
+from stream.capacity.fitting import Phase, fit_hearing
+from stream.capacity.worklog import read_work
 from stream.utterances import EARLY_STEP
 
 OBSERVED = "stream.capacity.observed"
@@ -39,7 +40,8 @@ HALF_STEP_S = EARLY_STEP / SAMPLE_RATE / 2
 ASSUMED = (
     "a piece of work takes a constant, so much for each second of the segment, and so "
     "much for each second of it that no partial had read",
-    "what others cost a session grows by the same part for each of them",
+    "the event loop takes so much for each second of silence and of speech, and slows "
+    "the engine by the same part of that, however much it is",
 )
 
 
@@ -79,16 +81,16 @@ def measure(
                 for clip in clips:
                     told += watched.speak([clip])
                     advance()
-                alone = watched.work()
+                alone = watched.phase()
                 for clip in beside:
                     watched.speak([clip, *[bytes(len(clip))] * silent])
                     advance()
-                company = watched.work()
+                silence = watched.phase() if beside else None
                 watched.speak(list(islice(cycle(clips), crowd)))
-                crowded = watched.work()
+                crowded = watched.phase()
                 advance()
             engine = server.engine
-    found = fit_hearing(alone, company, crowded, silent=silent, crowd=crowd)
+    found = fit_hearing(alone, silence, crowded)
     block_s, replies = _seconds(setup) if with_replies else (None, None)
     return Costs(
         source="measured",
@@ -99,7 +101,7 @@ def measure(
         hear=found.hear,
         partial=found.partial,
         final=found.final,
-        company=found.company,
+        loop=found.loop,
         replies=replies,
         block_s=block_s,
         first_text_s=first_texts_s(told),
@@ -116,29 +118,49 @@ def _seconds(setup: Setup) -> tuple[float, ReplyCosts | None]:
 
 
 class _Watched:
-    """A server, what its worker notes, and the memory that it holds."""
+    """A server, what its worker notes, what its loop takes, and the memory it holds."""
 
     def __init__(self, server: MeasuredServer, log: Path) -> None:
         self._server, self._log = server, log
         self._crowd = Crowd(server.url)
         self._num_read = 0
+        self._lengths_s: list[list[float]] = []
+        """Of the clips of each crowd since the last phase."""
+        self._speech_s = self._loop_s = 0.0
         self._loaded_mb = self._most_mb = server.rss_mb()
 
     def speak(self, clips: Sequence[bytes]) -> list[list[Event]]:
         """Stream clips at once; return the events of each."""
+        before_s = self._server.loop_s()
         told = self._crowd.speak(clips, meanwhile=self._look)
+        self._loop_s += self._server.loop_s() - before_s
         if failed := sum(events is None for events in told):
             raise LiveError(f"{failed} of {len(clips)} sessions were refused or cut")
-        return [events for events in told if events is not None]
+        heard = [events for events in told if events is not None]
+        self._lengths_s.append([len(clip) / 2 / SAMPLE_RATE for clip in clips])
+        self._speech_s += sum(
+            final["end_s"] - final["start_s"]
+            for events in heard
+            for final in finals(events)
+        )
+        return heard
 
     def _look(self) -> None:
         self._most_mb = max(self._most_mb, self._server.rss_mb())
 
-    def work(self) -> list[PieceOfWork]:
-        """Return the pieces of work since the last call."""
+    def phase(self) -> Phase:
+        """Return what was done since the last call."""
         lines = self._log.read_text(encoding="utf-8").splitlines()
         new, self._num_read = lines[self._num_read :], len(lines)
-        return read_work(new)
+        found = Phase(
+            pieces=read_work(new),
+            loop_s=self._loop_s,
+            audio_s=sum(map(sum, self._lengths_s)),
+            speech_s=self._speech_s,
+            company=company(self._lengths_s),
+        )
+        self._lengths_s, self._speech_s, self._loop_s = [], 0.0, 0.0
+        return found
 
     def memory(self, crowd: int) -> Memory:
         """Return what was held, the most with so many sessions."""
@@ -148,6 +170,17 @@ class _Watched:
             session_mb=round(grown_mb / crowd, 2),
             machine_mb=round(psutil.virtual_memory().total / MB, 1),
         )
+
+
+def company(groups_s: Sequence[Sequence[float]]) -> float:
+    """Return how many sessions were there beside a second of audio, on average.
+
+    Args:
+        groups_s: The lengths of what was said at once, beginning together; the second
+            itself counts.
+    """
+    beside_s = sum(min(a, b) for group in groups_s for a in group for b in group)
+    return beside_s / sum(map(sum, groups_s))
 
 
 def first_texts_s(told: Sequence[Sequence[Event]]) -> tuple[float, ...]:

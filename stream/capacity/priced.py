@@ -51,8 +51,6 @@ class PricedEngine:
         self.costs = costs
         self._rng = rng
         self._spent_s = 0.0
-        self.sessions = 1
-        """That are there now, and slow each other."""
 
     @property
     def info(self) -> EngineInfo:
@@ -73,7 +71,7 @@ class PricedEngine:
     def charge(self) -> float:
         """Return what one piece of work has cost, in seconds; the next begins at 0."""
         spent_s, self._spent_s = self._spent_s + self.costs.turn_s, 0.0
-        return spent_s * (1 + self.costs.company * (self.sessions - 1))
+        return spent_s
 
     def spend(self, line: Line, heard_s: float, new_s: float) -> None:
         """Add a piece of work that is about so much audio."""

@@ -1,8 +1,8 @@
 """Replicas and sessions in simulated time: the server's own book by another clock.
 
-    talker ──jobs──▶ replica: book ──work──▶ runner ──▶ priced engine
-       ▲                │                                   │ seconds
-       └────results─────┴──────── when they are over ◀──────┘
+    talker ──audio──▶ event loop ──jobs──▶ book ──work──▶ runner ──▶ priced engine
+       ▲                  │                                              │ seconds
+       └──────results─────┴─────────── when they are over ◀──────────────┘
 
 What is next, what is left out, and who is refused are decided by the code that serves;
 here is only the loop around it (`Worker.run`, without threads) and those who speak.
@@ -22,6 +22,7 @@ from engine.benchmarks.timing import PIECE_MS
 from stream.audio import SAMPLE_RATE
 from stream.book import JobBook
 from stream.capacity.costs import Costs
+from stream.capacity.loop import EventLoop
 from stream.capacity.outcome import Outcome, SegmentRecord
 from stream.capacity.priced import STANDING, PricedEngine
 from stream.capacity.speech import Turn, numbered
@@ -36,6 +37,8 @@ from stream.jobs import (
     Heard,
     Hearing,
     Job,
+    MakeFinal,
+    OpenUtterance,
     ReplyFailed,
     Result,
     Said,
@@ -47,7 +50,7 @@ PIECE_S = PIECE_MS / 1000
 
 
 class Replica:
-    """One engine thread, and the sessions that were let in."""
+    """One engine thread, one event loop, and the sessions that were let in."""
 
     def __init__(
         self,
@@ -60,6 +63,9 @@ class Replica:
         self._env, self._limits = env, limits
         self._engine = PricedEngine(costs, random.Random(seed))
         self._book, self._runner = JobBook(), Runner(self._engine)
+        self._loop = EventLoop(costs.loop)
+        self._arrived_s: dict[str, float] = {}
+        """When the last jobs of each session reached, or will reach, the book."""
         self._wake: simpy.Event = env.event()
         self._listeners: dict[str, Callable[[Result], None]] = {}
         self.busy_s = self.heard_s = 0.0
@@ -88,21 +94,35 @@ class Replica:
     def enter(self, session: str, listener: Callable[[Result], None]) -> None:
         """Let a session in; `listener` is told what becomes of its jobs."""
         self._listeners[session] = listener
-        self._count()
+        self._arrived_s[session] = self._env.now
+        self._loop.follow(self._env.now, silent=1)
+        self.most_sessions = max(self.most_sessions, self.num_sessions)
 
     def leave(self, session: str) -> None:
         """Forget a session."""
-        del self._listeners[session]
-        self._count()
+        del self._listeners[session], self._arrived_s[session]
+        self._loop.follow(self._env.now, silent=-1)
         self._book.cancel(session)
         self._rouse()
 
-    def _count(self) -> None:
-        self._engine.sessions = max(1, self.num_sessions)
-        self.most_sessions = max(self.most_sessions, self.num_sessions)
-
     def add(self, session: str, jobs: Sequence[Job]) -> None:
-        """Take jobs of a session."""
+        """Take jobs of a session, once the event loop comes to the message."""
+        now = self._env.now
+        begun = sum(isinstance(job, OpenUtterance) for job in jobs)
+        begun -= sum(isinstance(job, MakeFinal) for job in jobs)
+        self._loop.follow(now, silent=-begun, speaking=begun)
+        arrives_s = max(now + self._loop.delay_s(now), self._arrived_s[session])
+        self._arrived_s[session] = arrives_s
+        if arrives_s > now:
+            self._env.process(self._arrive(session, jobs, arrives_s - now))
+        else:
+            self._enter(session, jobs)
+
+    def _arrive(self, session: str, jobs: Sequence[Job], delay_s: float) -> Process:
+        yield self._env.timeout(delay_s)
+        self._enter(session, jobs)
+
+    def _enter(self, session: str, jobs: Sequence[Job]) -> None:
         self._book.add(session, jobs, self._env.now)
         self._rouse()
 
@@ -126,8 +146,10 @@ class Replica:
                 yield self._wake
                 continue
             results = self._runner.run(work)
-            seconds = self._engine.charge()
+            seconds = self._engine.charge() * self._loop.stretch
+            self._loop.share(self._env.now, with_engine=True)
             yield self._env.timeout(seconds)
+            self._loop.share(self._env.now, with_engine=False)
             self.busy_s += seconds
             if isinstance(work, Hearing):
                 self.heard_s += len(work.pcm) / 2 / SAMPLE_RATE

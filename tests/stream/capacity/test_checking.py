@@ -117,12 +117,13 @@ def test_each_figure_stands_beside_its_own():
         first_partial_s=Quantiles(7, 0.4, 0.5, 0.6),
         final_s=Quantiles(9, 1.1, 1.4, 1.6),
     )
-    compared = compare(told, real, late_s=0.3)
+    compared = compare(told, real, late_s=0.3, clients=0.25)
     assert compared.final_p95_s == Figure(predicted=2.0, measured=1.6)
     assert compared.first_p50_s == Figure(predicted=0.5, measured=0.4)
     rows = {row.what: row for row in CheckFigures("engine", [compared]).rows()}
     assert "2 at once, 9 finals; 1 failed" in rows
     assert rows["  final, p95"].figure == "predicted 2.00, measured 1.60: +25 %"
+    assert rows["  the clients of this check took"].figure == "25 % of a core"
     assert "did not keep up" in rows["  speech was sent late by up to"].figure
 
 

@@ -38,6 +38,7 @@ async def test_all_of_a_crowd_are_heard_and_told_how_late():
         assert final["latency_s"] > 0
     assert len(looks) > 2
     assert crowd.most_late_s > 0
+    assert 0 < crowd.taken_s <= crowd.span_s
 
 
 async def test_one_that_is_refused_is_none_and_nobody_waits_for_it():

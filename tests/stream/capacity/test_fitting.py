@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from stream.capacity.fitting import MOST_FACTORS, fit_hearing, least_squares, spread_of
+from stream.capacity.fitting import (
+    MOST_FACTORS,
+    Phase,
+    fit_hearing,
+    fit_loop,
+    least_squares,
+    spread_of,
+)
 from stream.capacity.worklog import PieceOfWork
 from stream.jobs import Action
 
@@ -40,8 +47,19 @@ def work(*, slower=1.0):
     return found
 
 
-def fitted(alone, beside=(), crowded=(), *, silent=0, crowd=1):
-    return fit_hearing(alone, beside, crowded, silent=silent, crowd=crowd)
+def phase(pieces, *, load=0.0, company=1, speech=0.5):
+    """Return 100 s of audio, which the loop spent such a part of its time with."""
+    return Phase(
+        pieces=pieces,
+        loop_s=100.0 * load / company,
+        audio_s=100.0,
+        speech_s=100.0 * speech,
+        company=company,
+    )
+
+
+def fitted(alone, beside=None, crowded=()):
+    return fit_hearing(phase(alone), beside, phase(crowded))
 
 
 def test_pieces_that_lie_on_lines_give_these_lines():
@@ -57,15 +75,40 @@ def test_pieces_that_lie_on_lines_give_these_lines():
     assert set(partial.spread) == set(final.spread) == {1.0}
 
 
-def test_what_silent_company_costs_is_taken_out_of_what_a_crowd_took():
-    beside, crowded = work(slower=1.4), work(slower=1.7)
-    found = fitted(work(), beside, crowded, silent=4, crowd=8)
-    assert found.company == pytest.approx(0.1, abs=0.005)
-    assert found.partial.fixed_s == pytest.approx(0.05, rel=0.05)
+def test_what_the_loop_takes_from_the_engine_is_taken_out_of_what_work_took():
+    found = fit_hearing(
+        phase(work()),
+        phase(work(slower=1 / (1 - 0.5 * 0.4)), load=0.4, company=20),
+        phase(work(slower=1 / (1 - 0.5 * 0.6)), load=0.6, company=20),
+    )
+    assert found.loop.contention == pytest.approx(0.5)
+    assert found.partial.fixed_s == pytest.approx(0.05)
+    assert found.turn_s == pytest.approx(TURN_S)
+    assert set(found.final.spread) == {1.0}
 
 
-def test_company_that_costs_nothing_does_not_make_work_faster():
-    assert fitted(work(), work(slower=0.9), silent=4).company == 0.0
+def test_one_who_is_alone_loads_the_loop_too():
+    slower = 1 / (1 - 0.5 * 0.1)
+    alone = phase(work(slower=slower), load=0.1)
+    beside = phase(work(slower=1 / (1 - 0.5 * 0.4)), load=0.4)
+    found = fit_hearing(alone, beside, phase([], load=0.0))
+    assert found.loop.contention == pytest.approx(0.5)
+    assert found.partial.fixed_s == pytest.approx(0.05)
+
+
+def test_what_speech_and_silence_cost_the_loop_follows_from_phases_that_had_both():
+    def heard(company, speech):
+        load = company * (0.004 * (1 - speech) + 0.01 * speech)
+        return phase(work(), load=load, company=company, speech=speech)
+
+    found = fit_loop(heard(1, 0.7), heard(33, 0.02), heard(32, 0.7))
+    assert found.silent_s == pytest.approx(0.004)
+    assert found.speech_s == pytest.approx(0.01)
+
+
+def test_sessions_that_cost_nothing_do_not_make_work_faster():
+    beside = phase(work(slower=0.9), load=0.2)
+    assert fitted(work(), beside).loop.contention == 0.0
 
 
 def test_without_partials_there_are_no_costs():

@@ -9,7 +9,7 @@ from engine.benchmarks.clips import SPEECH, choose_clips
 from engine.benchmarks.report import Setup
 from stream.capacity.checking import check
 from stream.capacity.costs import read_costs, write_costs
-from stream.capacity.measuring import first_texts_s, measure, padded
+from stream.capacity.measuring import company, first_texts_s, measure, padded
 from stream.capacity.recording import recorded
 from stream.config import LimitsConfig
 from tests.stream.capacity.speaking import FREE
@@ -42,6 +42,13 @@ def test_a_clip_has_the_segments_that_the_servers_own_detector_finds():
     assert all(segment.ends_in_a_pause for segment in turn.segments)
 
 
+def test_company_is_who_is_there_beside_a_second_of_what_is_said():
+    assert company([[3.0], [9.0]]) == 1.0
+    assert company([[3.0] * 4]) == 4.0
+    # Three seconds of each have the other there, and six are alone.
+    assert company([[3.0, 9.0]]) == pytest.approx((6 * 2 + 6 * 1) / 12)
+
+
 @pytest.mark.slow
 @pytest.mark.end_to_end
 def test_costs_are_measured_on_a_real_server_and_foretell_it(tmp_path):
@@ -53,6 +60,7 @@ def test_costs_are_measured_on_a_real_server_and_foretell_it(tmp_path):
     costs = measure(setup, silent=1, crowd=2, with_replies=False)
     assert costs.partial.seconds(2.0, 0.34) > 0.01
     assert costs.final.seconds(3.0, 0.3) > 0.01
+    assert costs.loop.speech_s > 0
     assert costs.memory.loaded_mb > 100
     path = Path(tmp_path, "costs.json")
     write_costs(path, costs)

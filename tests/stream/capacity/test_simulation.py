@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from engine.api import UtteranceOptions
-from stream.capacity.costs import Line, ReplyCosts
+from stream.capacity.costs import Line, LoopCosts, ReplyCosts
 from stream.capacity.outcome import level_of
 from stream.capacity.simulation import World, once
 from stream.capacity.speech import Piece, Segment, Turn
@@ -115,12 +115,44 @@ def test_partials_are_given_up_before_finals_are_late():
     assert with_partials.real_time_factor > without.real_time_factor
 
 
-def test_company_makes_all_work_take_longer():
+def test_a_loop_that_needs_the_engines_lock_makes_its_work_take_longer():
     turn = turn_of(2.0)
-    alone = together(costing(final_s=1.0, company=0.1), [[turn]])
-    outcome = together(costing(final_s=0.1, company=1.0), [[turn] * 3])
-    assert alone.busy_s == pytest.approx(1.0, abs=0.01)
-    assert outcome.busy_s >= 3 * 0.1 * 2  # at least one is there beside each
+    apart, shared = (
+        together(
+            costing(
+                final_s=0.2, loop=LoopCosts(silent_s=0.1, speech_s=0.1, contention=part)
+            ),
+            [[turn] * 3],
+        )
+        for part in (0.0, 1.0)
+    )
+    assert apart.busy_s == pytest.approx(3 * 0.2)
+    assert shared.busy_s == pytest.approx(3 * 0.2 / (1 - 0.3))
+
+
+def test_a_loop_that_has_time_delays_nothing():
+    turn = turn_of(2.0)
+    free, loaded = (
+        together(costing(final_s=0.2, loop=loop), [[turn] * 4])
+        for loop in (LoopCosts(), LoopCosts(silent_s=0.05, speech_s=0.2))
+    )
+    assert loaded.segments == free.segments
+
+
+def test_a_loop_that_falls_behind_delays_what_it_brings_in_its_order():
+    # Three speak for 2.2 s until their pauses are over, each 0.5 s of work a second.
+    loop = LoopCosts(speech_s=0.5)
+    late_s = together(costing(loop=loop), [[turn_of(2.0)] * 3]).finals_s()
+    assert late_s == pytest.approx([0.5 * 2.4] * 3, abs=0.15)
+
+
+def test_who_speaks_costs_the_loop_more_only_while_it_goes_on():
+    loop = LoopCosts(speech_s=1.5)
+    first, second = together(
+        costing(loop=loop), [[turn_of(1.0, 1.0, pause_s=3.0)]]
+    ).finals_s()
+    assert first > 0.5
+    assert second == pytest.approx(first, abs=MESSAGE_S)
 
 
 def test_replies_belong_to_finals_and_share_their_steps():
