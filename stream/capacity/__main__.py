@@ -249,7 +249,8 @@ def _show_costs(costs: "Costs", console: Console) -> None:
     rows += [
         told("event loop, for a second of a silent session", costs.loop.silent_s),
         told("event loop, for a second of speech", costs.loop.speech_s),
-        Row("engine and loop slow each other", f"{costs.loop.contention:.2f}"),
+        told("event loop, for a piece of the engine's work", costs.loop.piece_s),
+        Row("engine beside a loop that always works", f"+{costs.loop.contention:.0%}"),
     ]
     if costs.block_s is not None:
         rows.append(told("encoder blocks for a second of audio", costs.block_s))

@@ -56,14 +56,15 @@ class LoopCosts:
     silent_s: float = 0.0
     """For a second of a session in which nobody speaks: messages, voice detector."""
     speech_s: float = 0.0
-    """For one in which somebody does, with what is told of it."""
+    """For one in which somebody does."""
+    piece_s: float = 0.0
+    """For a piece of work of the engine: to hand it out, to tell what came of it."""
     contention: float = 0.0
-    """What the engine's thread loses for each second of the loop's beside it, and the
-    loop for each of the engine's: 0 where they share nothing, 1 where only one of both
-    computes at a time."""
+    """By what part a piece of work takes longer beside a loop that always computes: at
+    each operation the engine's thread may find the interpreter's lock taken."""
 
     def __post_init__(self) -> None:
-        if min(self.silent_s, self.speech_s, self.contention) < 0:
+        if min(self.silent_s, self.speech_s, self.piece_s, self.contention) < 0:
             raise ValueError("the loop takes no time below 0")
 
 

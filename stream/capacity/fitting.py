@@ -5,7 +5,7 @@ cheaper by being about more.  How far pieces lie from it is kept as it was found
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -35,10 +35,11 @@ class Phase:
     company: float
     """How many sessions were there beside a second of audio, its own included."""
 
-    @property
-    def load(self) -> float:
-        """Part of the time for which the loop computed, as a piece of work met it."""
-        return self.loop_s / self.audio_s * self.company
+    def load(self, costs: LoopCosts) -> float:
+        """Return what audio made the loop compute, as a piece of work met it."""
+        silent_s = self.audio_s - self.speech_s
+        taken_s = costs.silent_s * silent_s + costs.speech_s * self.speech_s
+        return taken_s / self.audio_s * self.company
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def fit_hearing(alone: Phase, beside: Phase | None, crowded: Phase) -> Hearing:
     loop = fit_loop(alone, beside, crowded)
     # What a piece would have taken without the loop.
     by_itself = [
-        (piece, piece.took_s / stretch(loop.contention, phase.load))
+        (piece, piece.took_s / stretch(loop.contention, phase.load(loop)))
         for phase in (alone, crowded)
         for piece in phase.pieces
     ]
@@ -88,15 +89,14 @@ def fit_hearing(alone: Phase, beside: Phase | None, crowded: Phase) -> Hearing:
 def fit_loop(alone: Phase, beside: Phase | None, crowded: Phase) -> LoopCosts:
     """Return what the event loop takes, and how far it slows the engine."""
     phases = [phase for phase in (alone, beside, crowded) if phase is not None]
-    silent_s, speech_s = least_squares(
-        [[phase.audio_s - phase.speech_s, phase.speech_s] for phase in phases],
+    silent_s, speech_s, piece_s = least_squares(
+        [[p.audio_s - p.speech_s, p.speech_s, len(p.pieces)] for p in phases],
         [phase.loop_s for phase in phases],
     )
-    return LoopCosts(
-        silent_s=silent_s,
-        speech_s=speech_s,
-        contention=_contention(alone, beside) if beside else 0.0,
-    )
+    loop = LoopCosts(silent_s=silent_s, speech_s=speech_s, piece_s=piece_s)
+    if beside is None:
+        return loop
+    return replace(loop, contention=_contention(alone, beside, loop))
 
 
 def _makes_a_final(piece: PieceOfWork) -> bool:
@@ -114,8 +114,8 @@ def _turn(pieces: Sequence[tuple[PieceOfWork, float]]) -> float:
     return median(idle) if idle else 0.0
 
 
-def _contention(alone: Phase, beside: Phase) -> float:
-    """Return what the engine loses for a second of the loop's, beside silent sessions.
+def _contention(alone: Phase, beside: Phase, loop: LoopCosts) -> float:
+    """Return by what part a loop that always computes makes pieces of work longer.
 
     Each partial is compared with what it would have taken alone.  Medians, since a few
     pieces during which the machine did something else would say too much.
@@ -131,8 +131,9 @@ def _contention(alone: Phase, beside: Phase) -> float:
         median(took_s / line.seconds(p.heard_s, p.new_s) for p, took_s in pieces)
         for pieces in (by_itself, beside_others)
     )
+    # found / known is the stretch beside others over that of one who is alone.
     longer = found / known
-    further = longer * beside.load - alone.load
+    further = beside.load(loop) - longer * alone.load(loop)
     return max(0.0, (longer - 1) / further) if further > 0 else 0.0
 
 

@@ -2,7 +2,7 @@
 
     audio of all sessions ──▶ what is not done yet ──▶ jobs for the engine
                                   │
-                engine's thread ◀─┴─▶ both are slower while both have work
+                engine's thread ◀─┘ finds the lock taken, the oftener the more there is
 
 Pure: the time is an argument, in seconds.  Messages are not counted one by one, there
 are 25 a second of each session: they are work that flows in, at a rate that follows
@@ -13,11 +13,8 @@ from stream.capacity.costs import LoopCosts
 
 
 def stretch(contention: float, load: float) -> float:
-    """Return how many times as long the engine takes beside a loop of such a load.
-
-    Where the loop always has something to do, no further load makes that worse.
-    """
-    return 1 / (1 - contention * min(load, 1 / (1 + contention)))
+    """Return how many times as long the engine takes beside a loop of such a load."""
+    return 1 + contention * min(load, 1.0)
 
 
 class EventLoop:
@@ -27,14 +24,13 @@ class EventLoop:
         """Begin without sessions and with nothing to do."""
         self._costs = costs
         self._silent = self._speaking = 0
-        self._is_engine_busy = False
         self._owed_s = 0.0
         """Processor time of what has arrived and is not done."""
         self._since_s = 0.0
 
     @property
     def load(self) -> float:
-        """What flows in: seconds of processor time, each second."""
+        """What audio brings: seconds of processor time, each second."""
         costs = self._costs
         return self._silent * costs.silent_s + self._speaking * costs.speech_s
 
@@ -49,20 +45,16 @@ class EventLoop:
         self._silent += silent
         self._speaking += speaking
 
-    def share(self, now_s: float, *, with_engine: bool) -> None:
-        """Note whether the engine's thread works from now on."""
+    def tell(self, now_s: float) -> None:
+        """Note that a piece of work is done."""
         self._advance(now_s)
-        self._is_engine_busy = with_engine
+        self._owed_s += self._costs.piece_s
 
     def delay_s(self, now_s: float) -> float:
         """Return how long what arrives now waits for what arrived before it."""
         self._advance(now_s)
-        return self._owed_s / self._speed
-
-    @property
-    def _speed(self) -> float:
-        return 1 / (1 + self._costs.contention) if self._is_engine_busy else 1.0
+        return self._owed_s
 
     def _advance(self, now_s: float) -> None:
-        grown_s = (self.load - self._speed) * (now_s - self._since_s)
+        grown_s = (self.load - 1.0) * (now_s - self._since_s)
         self._owed_s, self._since_s = max(0.0, self._owed_s + grown_s), now_s

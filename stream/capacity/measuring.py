@@ -40,8 +40,8 @@ HALF_STEP_S = EARLY_STEP / SAMPLE_RATE / 2
 ASSUMED = (
     "a piece of work takes a constant, so much for each second of the segment, and so "
     "much for each second of it that no partial had read",
-    "the event loop takes so much for each second of silence and of speech, and slows "
-    "the engine by the same part of that, however much it is",
+    "the event loop takes so much for each second of silence, of speech, and for each "
+    "piece of work, and slows the engine the more, in proportion, the more it computes",
 )
 
 

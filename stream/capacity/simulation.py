@@ -147,9 +147,8 @@ class Replica:
                 continue
             results = self._runner.run(work)
             seconds = self._engine.charge() * self._loop.stretch
-            self._loop.share(self._env.now, with_engine=True)
             yield self._env.timeout(seconds)
-            self._loop.share(self._env.now, with_engine=False)
+            self._loop.tell(self._env.now)
             self.busy_s += seconds
             if isinstance(work, Hearing):
                 self.heard_s += len(work.pcm) / 2 / SAMPLE_RATE

@@ -25,7 +25,7 @@ COSTS = Costs(
     replies=ReplyCosts(
         read_s=0.1, unread_s=0.2, prompt_s=0.3, step_s=0.4, step_each_s=0.5
     ),
-    loop=LoopCosts(silent_s=0.01, speech_s=0.02, contention=0.3),
+    loop=LoopCosts(silent_s=0.01, speech_s=0.02, piece_s=0.004, contention=0.3),
     first_text_s=(0.4, 0.6),
     memory=Memory(loaded_mb=800.0, session_mb=2.0, machine_mb=4000.0),
 )

@@ -47,19 +47,29 @@ def work(*, slower=1.0):
     return found
 
 
-def phase(pieces, *, load=0.0, company=1, speech=0.5):
-    """Return 100 s of audio, which the loop spent such a part of its time with."""
+SILENT_S, SPEECH_S, PIECE_S = 0.004, 0.01, 0.003
+"""Of the loop."""
+
+
+def phase(pieces, *, company=1, speech=0.5):
+    """Return 100 s of audio of so many sessions at once, in segments to some part."""
+    per_s = SILENT_S * (1 - speech) + SPEECH_S * speech
     return Phase(
         pieces=pieces,
-        loop_s=100.0 * load / company,
+        loop_s=100.0 * per_s + PIECE_S * len(pieces),
         audio_s=100.0,
         speech_s=100.0 * speech,
         company=company,
     )
 
 
+def load(company, *, speech=0.5):
+    """Return what part of its time the loop computes for the audio of so many."""
+    return company * (SILENT_S * (1 - speech) + SPEECH_S * speech)
+
+
 def fitted(alone, beside=None, crowded=()):
-    return fit_hearing(phase(alone), beside, phase(crowded))
+    return fit_hearing(phase(alone), beside, phase(crowded, speech=0.9))
 
 
 def test_pieces_that_lie_on_lines_give_these_lines():
@@ -77,37 +87,29 @@ def test_pieces_that_lie_on_lines_give_these_lines():
 
 def test_what_the_loop_takes_from_the_engine_is_taken_out_of_what_work_took():
     found = fit_hearing(
-        phase(work()),
-        phase(work(slower=1 / (1 - 0.5 * 0.4)), load=0.4, company=20),
-        phase(work(slower=1 / (1 - 0.5 * 0.6)), load=0.6, company=20),
+        phase(work(slower=1 + 2.0 * load(1)) * 3),
+        phase(work(slower=1 + 2.0 * load(33, speech=0.02)), company=33, speech=0.02),
+        phase(work(slower=1 + 2.0 * load(32, speech=0.7)), company=32, speech=0.7),
     )
-    assert found.loop.contention == pytest.approx(0.5)
+    assert found.loop.contention == pytest.approx(2.0)
     assert found.partial.fixed_s == pytest.approx(0.05)
     assert found.turn_s == pytest.approx(TURN_S)
     assert set(found.final.spread) == {1.0}
 
 
-def test_one_who_is_alone_loads_the_loop_too():
-    slower = 1 / (1 - 0.5 * 0.1)
-    alone = phase(work(slower=slower), load=0.1)
-    beside = phase(work(slower=1 / (1 - 0.5 * 0.4)), load=0.4)
-    found = fit_hearing(alone, beside, phase([], load=0.0))
-    assert found.loop.contention == pytest.approx(0.5)
-    assert found.partial.fixed_s == pytest.approx(0.05)
-
-
-def test_what_speech_and_silence_cost_the_loop_follows_from_phases_that_had_both():
-    def heard(company, speech):
-        load = company * (0.004 * (1 - speech) + 0.01 * speech)
-        return phase(work(), load=load, company=company, speech=speech)
-
-    found = fit_loop(heard(1, 0.7), heard(33, 0.02), heard(32, 0.7))
-    assert found.silent_s == pytest.approx(0.004)
-    assert found.speech_s == pytest.approx(0.01)
+def test_what_the_loop_takes_follows_from_phases_of_more_and_less_speech_and_work():
+    found = fit_loop(
+        phase(work() * 3, speech=0.7),
+        phase(work(), company=33, speech=0.02),
+        phase(work(), company=32, speech=0.7),
+    )
+    assert found.silent_s == pytest.approx(SILENT_S)
+    assert found.speech_s == pytest.approx(SPEECH_S)
+    assert found.piece_s == pytest.approx(PIECE_S)
 
 
 def test_sessions_that_cost_nothing_do_not_make_work_faster():
-    beside = phase(work(slower=0.9), load=0.2)
+    beside = phase(work(slower=0.9), company=20, speech=0.1)
     assert fitted(work(), beside).loop.contention == 0.0
 
 

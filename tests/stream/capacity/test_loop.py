@@ -6,7 +6,6 @@ from stream.capacity.costs import LoopCosts
 from stream.capacity.loop import EventLoop, stretch
 
 ALONE = LoopCosts(silent_s=0.01, speech_s=0.03)
-SHARED = LoopCosts(silent_s=0.01, speech_s=0.03, contention=1.0)
 
 
 def loop_of(costs, *, silent=0, speaking=0):
@@ -35,12 +34,12 @@ def test_what_it_does_not_manage_waits_for_all_that_came_before():
     assert loop.delay_s(9.0) == 0.0
 
 
-def test_where_both_need_one_lock_an_engine_that_works_halves_its_speed():
-    loop = loop_of(SHARED, silent=70)
-    loop.share(0.0, with_engine=True)
-    assert loop.delay_s(1.0) == pytest.approx(2 * 0.2)
-    loop.share(1.0, with_engine=False)
-    assert loop.delay_s(1.0) == pytest.approx(0.2)
+def test_pieces_of_work_are_told_one_by_one_and_in_their_order():
+    loop = loop_of(LoopCosts(piece_s=0.2))
+    loop.tell(1.0)
+    loop.tell(1.0)
+    assert loop.delay_s(1.0) == pytest.approx(0.4)
+    assert loop.delay_s(1.1) == pytest.approx(0.3)
     assert loop.delay_s(2.0) == 0.0
 
 
@@ -49,9 +48,9 @@ def test_an_engine_that_shares_nothing_is_slowed_by_nothing(load):
     assert stretch(0.0, load) == 1.0
 
 
-def test_of_one_lock_an_engine_gets_what_the_loop_leaves_and_half_at_least():
-    assert stretch(1.0, 0.25) == pytest.approx(1 / 0.75)
-    assert stretch(1.0, 0.5) == stretch(1.0, 3.0) == pytest.approx(2.0)
+def test_an_engine_is_slowed_by_how_much_the_loop_computes_at_most_always():
+    assert stretch(2.0, 0.25) == pytest.approx(1.5)
+    assert stretch(2.0, 1.0) == stretch(2.0, 3.0) == pytest.approx(3.0)
 
 
 def test_costs_of_less_than_nothing_are_refused():
