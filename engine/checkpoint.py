@@ -77,7 +77,10 @@ class BeatsCheckpoint:
 
     model: Beats
     labels: dict[int, str]
-    """AudioSet's identifiers, as `/m/09x0r`, by class; empty if the file has none."""
+    """AudioSet's identifiers, as `/m/09x0r`, or words, by class; empty if the file has
+    none."""
+    taught: frozenset[str] = frozenset()
+    """Clips whose labels it learned, by their paths; released files name none."""
 
 
 def read(path: Path) -> Checkpoint:
@@ -117,6 +120,7 @@ def read_beats(path: Path) -> BeatsCheckpoint:
         with torch.device("meta"):
             model = Beats(config)
         named = {int(index): str(label) for index, label in dict(labels).items()}
+        taught = frozenset(map(str, file.get("taught", ())))
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as exc:
         raise WeightsError(f"{path} holds no BEATs of this kind: {exc}") from exc
     try:
@@ -127,7 +131,25 @@ def read_beats(path: Path) -> BeatsCheckpoint:
     except WeightsError as exc:
         raise WeightsError(f"{path} is no BEATs: {exc}") from exc
     model.load_state_dict(state, assign=True)
-    return BeatsCheckpoint(model.float().eval().requires_grad_(False), named)
+    return BeatsCheckpoint(model.float().eval().requires_grad_(False), named, taught)
+
+
+def write_beats(checkpoint: BeatsCheckpoint, path: Path) -> None:
+    """Write a BEATs in the layout of the official ones, with what it was taught.
+
+    Raises:
+        WeightsError: If it cannot be written.
+    """
+    content = {
+        "cfg": asdict(checkpoint.model.config),
+        "model": checkpoint.model.state_dict(),
+        "label_dict": checkpoint.labels,
+        "taught": sorted(checkpoint.taught),
+    }
+    try:
+        torch.save(content, path)
+    except (OSError, RuntimeError) as exc:  # the latter where its folder is missing
+        raise WeightsError(f"{path} cannot be written: {exc}") from exc
 
 
 def _read_official(path: Path) -> Checkpoint:

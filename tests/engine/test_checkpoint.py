@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.beats import Beats, BeatsConfig
-from engine.checkpoint import read, read_beats, write
+from engine.checkpoint import BeatsCheckpoint, read, read_beats, write, write_beats
 from engine.errors import WeightsError
 from engine.qformer import Bridge, BridgeConfig
 from engine.skills import Skills
@@ -369,6 +369,18 @@ def test_beats_is_loaded_with_the_names_of_its_classes(tmp_path):
     assert not found.model.training
     assert not any(weight.requires_grad for weight in found.model.parameters())
     assert found.model(torch.zeros(1, 32, 128))[0].shape == (1, 16, 16)
+
+
+def test_a_beats_of_our_own_says_what_it_was_taught(tmp_path):
+    config = replace(TINY_BEATS, block_columns=2, predictor_class=2)
+    model, path = Beats(config), tmp_path / "own.pt"
+    taught = frozenset({"a.ogg", "b.ogg"})
+    write_beats(BeatsCheckpoint(model, {0: "rain", 1: "dog"}, taught), path)
+    found = read_beats(path)
+    assert (found.labels, found.taught) == ({0: "rain", 1: "dog"}, taught)
+    assert found.model.config == config
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], tensor)
 
 
 def test_beats_still_has_one_table_for_all_layers(tmp_path):

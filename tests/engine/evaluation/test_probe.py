@@ -3,12 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from engine.data.manifest import Clip
-from engine.evaluation.probe import TASKS, Listener, learn, probe, sets_of, summary
-from engine.training.features import FeatureSettings
-from engine.training.frame_store import FrameReader, FrameWriter
+from engine.evaluation.probe import (
+    TASKS,
+    Ear,
+    learn,
+    not_taught,
+    probe,
+    probe_each,
+    sets_of,
+    shown,
+)
 
 SOUND = next(task for task in TASKS if task.row == "Sound")
 KIND = next(task for task in TASKS if task.row == "Kind")
@@ -89,25 +95,62 @@ def test_it_learns_from_one_split_and_is_measured_on_the_other():
         (clip(str(n), "dev" if n >= 60 else "train", label=label), label)
         for n, label in enumerate(labels)
     ]
-    found = probe(SOUND, "x", each, lambda c: vectors[c.path])
+    ear = Ear("whisper", (lambda c: vectors[c.path],))
+    found = probe(SOUND, "x", each, ear)
     assert (found.accuracy, found.n, found.train, found.labels) == (1.0, 30, 60, 3)
     # Labels of dev clips are not looked at.
     wrong = [(c, "dog" if c.facts["split"] == "dev" else label) for c, label in each]
-    assert probe(SOUND, "x", wrong, lambda c: vectors[c.path]).accuracy == 1 / 3
+    assert probe(SOUND, "x", wrong, ear).accuracy == 1 / 3
 
 
-def test_silence_behind_kept_frames_is_not_heard(tmp_path):
-    settings = FeatureSettings(encoder_sha256="", layers=(6,), layer_width=2)
-    frames = np.ones((150, 2), np.float16)
-    frames[:50, 0] = 3.0
-    frames[100:] = 99.0  # behind two seconds of sound
-    with FrameWriter(tmp_path, width=2, settings={}, max_bytes=10_000) as writer:
-        writer.append("a", frames, {})
-    listener = Listener(settings, FrameReader(tmp_path, width=2))
-    assert listener.hear(clip("a")) == pytest.approx([2.0, 1.0, 1.0, 0.0])
+def test_what_two_hear_together_is_set_beside_the_first():
+    heard, labels = drawn(90, seed=6)
+    vectors = {str(n): vector for n, vector in enumerate(heard)}
+    each = [
+        (clip(str(n), "dev" if n >= 60 else "train", label=label), label)
+        for n, label in enumerate(labels)
+    ]
+
+    def deaf(c):
+        return vectors[c.path][10:]
+
+    def hears(c):
+        return vectors[c.path][7:9]
+
+    ears = [Ear("whisper", (deaf,)), Ear("beats", (hears,)), Ear("both", (deaf, hears))]
+    whisper, beats, both = probe_each(SOUND, "x", each, ears)
+    assert whisper.beside_whisper is None
+    assert whisper.accuracy < 0.7
+    assert beats.accuracy == both.accuracy == 1.0
+    beside = both.beside_whisper
+    assert beside.only_second == 30 - sum(whisper.right)
+    assert beside.only_first == 0
+    assert beside.low > 0
+    assert "whisper  accuracy" in shown(whisper)
+    assert f"alone right {beside.only_second}, alone wrong 0" in shown(both)
 
 
-def test_mean_and_deviation_are_exact_for_large_values():
-    frames = np.full((1000, 1), 540.0, np.float16)
-    frames[::2] = 541.0
-    assert summary(frames) == pytest.approx([540.5, 0.5])
+def test_how_much_the_second_counts_is_chosen_without_the_clip():
+    rng = np.random.default_rng(0)
+    labels = [str(n % 3) for n in range(60)]
+    told = np.array([[float(label == name) for name in "012"] for label in labels])
+    told += rng.normal(scale=0.3, size=told.shape)
+    heard = np.hstack([rng.normal(size=(60, 400)), told])
+    ear = Ear("both", (lambda c: np.zeros(400), lambda c: np.zeros(3)))
+    little, much = ear.emphases(clip("a"))
+    assert set(little) == {1.0}
+    assert list(much[398:]) == [1.0, 1.0, 4.0, 4.0, 4.0]
+    assert learn(heard, labels, much).left_out > learn(heard, labels, little).left_out
+    assert len(Ear("whisper", ear.parts[:1]).emphases(clip("a"))) == 1
+
+
+def test_an_emphasis_changes_the_penalty_and_not_what_is_heard():
+    known, labels = drawn(60, seed=7)
+    learned = learn(known, labels, np.linspace(0.5, 2.0, 20))
+    others, truth = drawn(30, seed=8)
+    assert learned.name(others) == truth
+
+
+def test_what_an_encoder_was_taught_is_not_learned_from_again():
+    clips = [clip("a"), clip("b"), clip("c", "dev")]
+    assert [c.path for c in not_taught(clips, frozenset("ac"))] == ["b", "c"]
