@@ -156,10 +156,10 @@ def learn(
         right = int((others.argmax(axis=1) == targets.argmax(axis=1)).sum())
         error = float(np.square(others - targets).mean())
         best = max(best, (right, -error, penalty))
-    *left_out, penalty = best
+    right, less_error, penalty = best
     dual = basis @ (turned / (values + penalty)[:, None])
     weights = features.T @ dual / features.shape[1]
-    return Probe(names, penalty, (left_out[0], left_out[1]), mean, scale, weights)
+    return Probe(names, penalty, (right, less_error), mean, scale, weights)
 
 
 def _with_one(features: Vectors) -> Vectors:
