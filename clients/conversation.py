@@ -80,9 +80,8 @@ class Client:
         form = PcmFormat(
             rate=request.rate, encoding=request.encoding, channels=request.channels
         )
-        self._url = url
+        self._url, self._token = url, token
         self.request = request
-        self._token = token
         self._retry = Retry(give_up_s) if give_up_s is not None else None
         self._sample_bytes = form.sample_bytes
         self._message_samples = min(
@@ -279,8 +278,7 @@ class Client:
         return failure
 
     async def _write(self, wire: Wire) -> None:
-        # The reader hears of a lost connection as well, after what the server said
-        # before it: that may be the reason.
+        # The reader hears of a lost connection, too, behind what the server said of it.
         with suppress(DroppedError):
             await self._write_all(wire)
 
@@ -391,7 +389,9 @@ class Client:
         while (delay_s := self._retry.delay_s(time.monotonic())) is not None:
             await asyncio.sleep(delay_s)
             try:
-                return await self._open(self._receipts.resume(self._replay.settled))
+                wire = await self._open(self._receipts.resume(self._replay.settled))
+                self._retry.made(time.monotonic())
+                return wire
             except ClientError as exc:
                 if not is_passing(exc):
                     raise

@@ -35,6 +35,7 @@ class Retry:
     """The waits between attempts, from the loss of a connection until it is made good.
 
     The first attempt is made at once; then the waits double, up to `MAX_DELAY_S`.
+    While there is a connection, though nothing came over it, no time is up.
     """
 
     def __init__(
@@ -46,12 +47,16 @@ class Retry:
         self.limit_s = limit_s
         self._jitter = jitter
         self._lost_s: float | None = None
+        self._made_s: float | None = None
         self._num_attempts = 0
 
     def delay_s(self, now_s: float) -> float | None:
         """Return how long to wait before the next attempt; None if time is up."""
         if self._lost_s is None:
             self._lost_s = now_s
+        if self._made_s is not None:
+            self._lost_s += now_s - self._made_s
+            self._made_s = None
         if now_s - self._lost_s >= self.limit_s:
             return None
         attempt, self._num_attempts = self._num_attempts, self._num_attempts + 1
@@ -61,7 +66,11 @@ class Retry:
         # Jitter keeps the clients of a restarted server from coming back as one.
         return min(MAX_DELAY_S, longest_s) * self._jitter(0.5, 1.0)
 
+    def made(self, now_s: float) -> None:
+        """Note that there is a connection again, though nothing came over it yet."""
+        self._made_s = now_s
+
     def reset(self) -> None:
         """Note that the session goes on."""
-        self._lost_s = None
+        self._lost_s = self._made_s = None
         self._num_attempts = 0

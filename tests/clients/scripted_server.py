@@ -173,6 +173,11 @@ class ScriptedServer:
         """Take no connection more, and end those there are."""
         self._server.close()
 
+    def break_off(self) -> None:
+        """Cut the connections there are."""
+        for socket in self._server.connections:
+            socket.transport.abort()
+
     @property
     def url(self) -> str:
         port = next(iter(self._server.sockets)).getsockname()[1]

@@ -3,6 +3,7 @@ import json
 import logging
 import random
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -164,6 +165,21 @@ async def test_a_server_that_stays_away_is_given_up():
             with pytest.raises(DroppedError, match=r"gave up after 0\.2 s"):
                 async for _ in client:
                     pass
+
+
+async def test_a_connection_that_was_silent_for_long_may_be_lost_again(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: clock.now_s)
+    monkeypatch.setattr("clients.conversation.time", clock)
+    clock.now_s = 0.0
+    async with (
+        ScriptedServer() as server,
+        connect(server.url, rate=RATE, give_up_s=10.0) as client,
+    ):
+        events = aiter(client)
+        assert isinstance(await anext(events), Started)
+        for clock.now_s in (0.0, 1_000.0):
+            server.break_off()
+            assert isinstance(await anext(events), Started)
 
 
 async def test_a_server_that_is_full_for_a_moment_is_asked_again():

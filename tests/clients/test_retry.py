@@ -54,6 +54,23 @@ def test_a_session_that_goes_on_has_all_its_time_again():
     assert retry.delay_s(500) == 0
 
 
+def test_the_time_of_a_connection_that_was_silent_does_not_count():
+    retry = Retry(10, jitter=longest)
+    retry.delay_s(0)
+    retry.made(4)
+    assert retry.delay_s(500) is not None
+    assert retry.delay_s(505.9) is not None
+    assert retry.delay_s(506) is None
+
+
+def test_connections_that_break_at_once_end_the_attempts():
+    retry, now_s = Retry(10, jitter=longest), 0.0
+    while (delay_s := retry.delay_s(now_s)) is not None:
+        now_s += delay_s
+        retry.made(now_s)
+    assert 10 <= now_s < 13
+
+
 def test_the_waits_are_spread():
     def second_delay_s() -> float:
         retry = Retry(100)
