@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with six gaps closed.
+"""uvicorn's WebSocket protocol (`ws="websockets-sansio"`) with eight gaps closed.
 
 It is the one file that knows uvicorn's insides; docs/adr/0009 says what was found,
 and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
@@ -8,6 +8,9 @@ and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
                                    close at once would reset the connection, and the
                                    client might never read why
     `receive`                      says whether reading has gone on (`READS_ON`)
+    a message in fragments         takes the memory of its bytes, however many they are
+    what is sent once we closed    is told as to a client that has gone, and is no error
+                                   of the application
     a refused handshake            is logged as an error of the application no more
     messages                       may be larger, and errors look otherwise, where the
                                    application says so when it accepts
@@ -18,6 +21,7 @@ and tests/stream/test_websocket.py fails if a new version of uvicorn differs.
 from collections.abc import Callable
 from typing import Any, cast
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
@@ -43,6 +47,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _unread = 0
     """Bytes of a refused message that the client has still to send."""
+    _joined: bytearray | None = None
+    """The fragments of a message so far, once there are several."""
     _tell: Callable[[StreamError], str] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -55,6 +61,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._unread -= len(data)
         if self._unread <= 0:
             self.transport.close()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Join a fragment to those before it."""
+        if self._joined is None:
+            self._joined = bytearray(self.frames[0])
+        self._joined += event.data
+        if event.fin:
+            self.frames, self._joined = [bytes(self._joined)], None
+            self.send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
         """Say what was wrong, and close once the client has sent its message."""
@@ -102,7 +117,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._cut_if_blocked()
 
     async def send(self, event: Any) -> None:
-        """Send; a handshake that is refused with an HTTP answer is complete, too."""
+        """Send; a handshake that is refused with an HTTP answer is complete, too.
+
+        Raises:
+            ClientDisconnected: If the client has gone, or we have closed.
+        """
+        await self.writable.wait()
+        if self.close_sent and event["type"] in ("websocket.send", "websocket.close"):
+            raise ClientDisconnected
         if event["type"] == "websocket.accept":
             self._tell = event.get(EXPLAIN, self._tell)
             most = event.get(MAX_MESSAGE_BYTES, self.conn.max_message_size)

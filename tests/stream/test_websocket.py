@@ -11,6 +11,7 @@ import socket
 
 import pytest
 import uvicorn
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -21,6 +22,7 @@ from stream.websocket import READS_ON, WebSocketProtocol
 
 MAX_SIZE = 1 << 16
 DEADLINE_S = 20.0
+CLOSE = {"type": "websocket.close", "code": 1000}
 
 
 class Application:
@@ -107,6 +109,35 @@ async def test_fragments_that_are_too_big_together_are_told():
             await client.send([bytes(MAX_SIZE // 4)] * 5)
         error, code = await told(client)
         assert (error.code, code) == ("limit", 1009)
+        finished.set()
+
+
+async def test_fragments_are_kept_as_one_however_many_and_small_they_are():
+    async with serving() as (application, port, server), dial(port) as client:
+        receive, _, finished = await application.connections.get()
+        (connection,) = server.server_state.connections
+        pieces = [b"", *[b"a", b""] * 1_000]
+        for i, piece in enumerate(pieces):
+            kind = Opcode.CONT if i else Opcode.BINARY
+            frame = Frame(kind, piece, fin=False)
+            client.transport.write(frame.serialize(mask=True))
+        await (await client.ping())
+        assert len(connection.frames) == 1
+        client.transport.write(Frame(Opcode.CONT, b"b").serialize(mask=True))
+        assert (await receive())["bytes"] == b"a" * 1_000 + b"b"
+        await client.send(["é", "ü"])
+        assert (await receive())["text"] == "éü"
+        finished.set()
+
+
+async def test_what_is_sent_behind_our_close_finds_the_client_gone():
+    async with serving() as (application, port, _), dial(port) as client:
+        receive, send, finished = await application.connections.get()
+        client.transport.write(Frame(Opcode.TEXT, b"\xff").serialize(mask=True))
+        await disconnected(receive)
+        for message in ({"type": "websocket.send", "text": "x"}, CLOSE):
+            with pytest.raises(ClientDisconnected):
+                await send(message)
         finished.set()
 
 
