@@ -7,9 +7,12 @@ neither programs nor addresses.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
+
+logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 4
 MOST_WAITING: Final = 16
@@ -76,5 +79,7 @@ class Actions:
             try:
                 if problem := await action(record):
                     self._tell(problem)
+            except Exception:  # a fault of ours; what waits is done all the same
+                logger.exception("an action failed")
             finally:
                 self._waiting.task_done()

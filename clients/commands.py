@@ -6,9 +6,10 @@ JSON object on standard input, and is no part of a command line.
 
 import asyncio
 import contextlib
-import json
 import shlex
 from typing import Any, Final
+
+from stream.messages import json_text
 
 STDERR: Final = 2
 """Where it writes what it has to say: standard output is for events."""
@@ -55,7 +56,7 @@ class Command:
             )
         except (OSError, ValueError) as exc:
             return f"{name} did not start: {getattr(exc, 'strerror', None) or exc}"
-        line = json.dumps(record, ensure_ascii=False) + "\n"
+        line = json_text(record) + "\n"
         try:
             async with asyncio.timeout(self._limit_s):
                 await process.communicate(line.encode())

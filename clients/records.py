@@ -4,7 +4,6 @@ The fields that every line has are the same for all events, null where an event 
 none; they are an interface: add some, rename none.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -27,6 +26,7 @@ from stream.events import (
     SpeechStarted,
     Word,
 )
+from stream.messages import json_text
 from stream.sound_events import Noticed, Sound
 
 SegmentEvent = SpeechStarted | Partial | SpeechEnded | Final
@@ -137,7 +137,7 @@ def _turns(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
 
 def line(fields: dict[str, Any]) -> str:
     """Return a record as a line of JSON."""
-    return json.dumps(fields, ensure_ascii=False) + "\n"
+    return json_text(fields) + "\n"
 
 
 class JsonPrinter:

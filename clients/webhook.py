@@ -13,12 +13,13 @@ import asyncio
 import hashlib
 import hmac
 import http.client
-import json
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
+
+from stream.messages import json_text
 
 LIMIT_S: Final = 10.0
 """For each step of a request."""
@@ -75,7 +76,7 @@ class Webhook:
 
     async def __call__(self, record: dict[str, Any]) -> str:
         """Tell it; return what went wrong, empty if nothing did."""
-        body = json.dumps(record, ensure_ascii=False).encode()
+        body = json_text(record).encode()
         timestamp = str(int(self._clock()))
         headers = {
             "Content-Type": "application/json",
@@ -110,6 +111,8 @@ def _parts(address: str) -> SplitResult:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{address!r} is no address; expected https://HOST/…")
+    if not f"{parts.path}{parts.query}".isascii():
+        raise ValueError(f"{address!r} has letters behind the host that need %-escapes")
     if parts.username is not None:
         raise ValueError("a webhook's address must have no user and no password")
     _ = parts.port  # raises where it is none

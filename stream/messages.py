@@ -14,9 +14,18 @@ from stream.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
 T = TypeVar("T")
 
 
+def json_text(value: object) -> str:
+    """Return a value as JSON that UTF-8 can hold.
+
+    A lone surrogate, which a client can name by an escape, stays that escape.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
+
+
 def encode(event: ClientEvent | ServerEvent) -> str:
     """Return the text message that carries `event`."""
-    return json.dumps({"type": event.type, **asdict(event)}, ensure_ascii=False)
+    return json_text({"type": event.type, **asdict(event)})
 
 
 def decode_client(message: str) -> ClientEvent:

@@ -48,6 +48,20 @@ async def test_few_run_at_once_and_what_finds_no_place_is_left_out_and_told():
     assert (running, most) == (0, MOST_AT_ONCE)
 
 
+async def test_one_that_fails_unforeseen_keeps_none_from_being_done(caplog):
+    done = []
+
+    async def broken(record):
+        done.append(record)
+        raise ZeroDivisionError("by nothing")
+
+    async with Actions([broken], tell=print) as actions:
+        for n in range(2 * MOST_AT_ONCE):
+            actions.offer({"n": n})
+    assert len(done) == 2 * MOST_AT_ONCE
+    assert [r.message for r in caplog.records] == ["an action failed"] * len(done)
+
+
 async def test_nothing_is_begun_any_more_where_the_session_fails():
     done, full = [], asyncio.Event()
 

@@ -112,6 +112,8 @@ def test_addresses_that_may_be_told(address):
         ("https:///hook", "is no address"),
         ("https://user:word@example.org/", "no user and no password"),
         ("https://example.org:99999/", "ort"),
+        ("https://example.org/böse", "%-escapes"),
+        ("https://example.org/?ü", "%-escapes"),
     ],
 )
 def test_addresses_that_may_not(address, reason):

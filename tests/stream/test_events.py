@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ProtocolError
-from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Start
+from stream.events import CLIENT_EVENTS, SERVER_EVENTS, Ask, Start
 from stream.messages import decode_client, decode_server, encode
 
 st.register_type_strategy(float, st.floats(allow_nan=False))  # nan is not itself
@@ -62,6 +62,13 @@ def test_an_unknown_key_is_repeated_only_as_far_as_it_can_be_sent_and_read(key):
     assert message.encode().isascii() or "…" in message
     assert message.isprintable()
     assert len(message) < 250
+
+
+def test_what_is_no_unicode_can_be_sent_and_is_read_as_it_was():
+    event = Ask(id="\ud800", text="é \udfff?")
+    message = encode(event)
+    assert "é" in message.encode().decode()
+    assert decode_client(message) == event
 
 
 def test_a_number_too_long_for_its_field_is_named():

@@ -51,6 +51,13 @@ async def told(client, kind, name):
             return event
 
 
+async def test_a_question_that_is_no_unicode_is_answered_under_its_name():
+    async with running() as server, client_of(server) as client:
+        await heard(client)
+        await client.say(question(name="\ud800", text="\udfff"))
+        assert (await told(client, Answer, "\ud800")).id == "\ud800"
+
+
 async def test_a_question_is_answered_while_one_speaks():
     async with running() as server, client_of(server) as client:
         await heard(client)
