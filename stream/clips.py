@@ -85,7 +85,7 @@ class Clips:
     def _find(self, key: str, owner: str) -> Clip | None:
         """Return a clip that is kept, if the hub still has its session."""
         clip = self._clips.pop(key, None)
-        if clip is None or not clip.is_sound:
+        if clip is None or not clip.is_sound or self._hub.status != "ready":
             return None
         if self._hub.find(clip.stream.name, owner) is not clip.stream:
             return None

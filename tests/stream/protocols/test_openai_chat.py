@@ -13,8 +13,10 @@ import soundfile
 from openai import AsyncOpenAI
 
 from stream.audio import SAMPLE_RATE, to_float
-from stream.clips import MOST_KEPT
+from stream.auth import NOBODY
+from stream.clips import MOST_KEPT, Clips
 from stream.config import AuthConfig
+from stream.errors import ShutdownError
 from tests.fakes.engine import CRASH, UNKNOWN, ScriptedEngine, speak
 from tests.fakes.process import serving
 from tests.fakes.server import DEADLINE_S, running
@@ -55,6 +57,18 @@ async def whole(client, messages, *, stream, **options):
     chunks = [chunk async for chunk in found]
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     return text, chunks[-1].choices[0].finish_reason
+
+
+async def test_nothing_is_asked_about_a_clip_that_is_kept_once_the_server_stops():
+    async with running() as server:
+        clips = Clips(server.hub)
+        for _ in range(2):
+            with clips.opened(CLIP, NOBODY):
+                pass
+        assert len(server.hub.streams) == 1
+        await server.hub.stop()
+        with pytest.raises(ShutdownError), clips.opened(CLIP, NOBODY):
+            pass
 
 
 async def test_the_sdk_asks_a_process_and_gets_an_answer_whole_and_in_chunks(tmp_path):
