@@ -97,13 +97,14 @@ def watch(
     with ThreadPoolExecutor(max_workers=1) as thread:
         doing = thread.submit(work)
         while not wait([doing], timeout=POLL_S).done:
-            report.progress(step, min(_size(folder), total), total)
+            report.progress(step, min(size_of(folder), total), total)
         result = doing.result()
     report.progress(step, total, total)
     return result
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files below a folder; 0 where there is none."""
     total = 0
     # Others write here: what was listed may be gone before it is looked at.  `os.walk`
     # passes over folders that are, `Path.rglob` does not (Python 3.11).

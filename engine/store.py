@@ -19,7 +19,7 @@ from typing import Literal
 from engine import hub, manifest, wheels
 from engine.errors import WeightsError
 from engine.presets import Part
-from engine.progress import Report
+from engine.progress import Report, size_of
 
 DOWNLOADS = "downloads"
 SOURCE = "SOURCE.json"
@@ -108,7 +108,7 @@ def look(part: Part, cache: Path) -> State:
         folder=str(folder),
         state=condition,
         problem=problem,
-        size_bytes=sum(p.stat().st_size for p in folder.glob("*")),
+        size_bytes=size_of(folder),
         licence=part.hub.licence if part.hub and source == "hub" else part.licence,
         licence_url=part.licence_url,
         source=source,

