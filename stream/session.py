@@ -293,10 +293,15 @@ class Session:
         return jobs
 
     def _go_on(self, state: SessionState) -> None:
-        """Take over from another process; tell what it can tell no more."""
+        """Take over from another process; tell what it can tell no more.
+
+        How far it is, is told at once: what the other one said of that may be lost, and
+        a client that has nothing more to send would be told of no further second.
+        """
         self.is_over = self._ending = self._flushed = state.is_over
         if not self.is_over:
-            self._say(*farewells(state))
+            progress = Progress(seq=0, accepted=self.accepted, settled=self.settled)
+            self._say(*farewells(state), progress)
 
     def _hear(self, frames: list[Frame]) -> None:
         for frame in frames:

@@ -182,6 +182,15 @@ def test_it_goes_on_from_what_was_settled_and_counts_on():
     assert news[0].seq == events[-1].seq + 1
 
 
+def test_it_says_at_once_how_far_it_is():
+    before = open_session()
+    heard(before, speak(1, 0, 0))
+    after = go_on(before)
+    (progress,) = after.events()
+    assert isinstance(progress, Progress)
+    assert progress.accepted == progress.settled == before.settled
+
+
 def test_stable_text_outlives_a_process_that_dies_before_it_says_more():
     before = open_session()
     heard(before, speak(1, 2, 3, 4))
