@@ -301,7 +301,9 @@ class WhisperUtterance:
         if self._head.skills.source(prompt) is Source.TRANSCRIPT:
             return self._head.answer_text(prompt, self._transcript())
         self._is_asked = True
-        said = self._transcript().text if self._head.skills.told_words else ""
+        said = (
+            self._transcript().text if self._head.skills.is_told_words(prompt) else ""
+        )
         if self._replies is Mode.EXACT:
             return self._ear.ask_exact(prompt, self._thirty_seconds(), said=said)
         mode = Mode.STREAMING if self._is_read_along else Mode.EXACT

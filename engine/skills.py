@@ -187,6 +187,14 @@ class Skills:
             return Source.TRANSCRIPT
         return Source.AUDIO
 
+    def is_told_words(self, prompt: Prompt) -> bool:
+        """Return whether a prompt about audio tells what was said.
+
+        Not where that is the answer: what was heard would not be listened to.
+        """
+        is_answer = prompt.task is not None and tasks.is_of_words(prompt.task)
+        return self.told_words and not is_answer
+
 
 def _names(groups: Mapping[str, str]) -> tuple[str, ...]:
     """Return the tasks of groups of prompts, each once."""

@@ -138,6 +138,7 @@ NAMES: Final = (
     *(f"{g}:{TEXT}" if SLOT in TEST_PROMPTS[g] else g for g in _OFFICIAL),
 )
 """All names; what stands in capitals is to be filled in."""
+_OF_WORDS = ("transcribe", "translate", "phone_recognition")
 _NAMES_WRITTEN = (
     "translate:LANG",
     *(name for name in NAMES if name.partition(":")[0] in WRITTEN_PROMPTS),
@@ -226,6 +227,11 @@ def name_asked(sentence: str, *, of_text: bool = False) -> str | None:
         if f"{before}{about}{behind}" == sentence and bool(about.strip()) == bool(slot):
             return f"{group}:{about}" if slot else name_of(group)
     return None
+
+
+def is_of_words(name: str) -> bool:
+    """Return whether what is said is itself the answer, in whatever writing."""
+    return _word(name) in _OF_WORDS
 
 
 def is_among(name: str, names: Collection[str]) -> bool:

@@ -29,7 +29,7 @@ from engine.data.examples import language_code
 from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
-from engine.tasks import find
+from engine.tasks import TEST_PROMPTS, find, is_of_words, name_asked, name_of
 from engine.training import mixture
 from engine.training.free_questions import (
     ANSWERS,
@@ -54,9 +54,6 @@ TAGGED: Final = "game_music"
 """The set whose labels are estimates: of them nothing is denied."""
 TOLD_WORDS: Final = 0.8
 """Of the lessons about speech: in how many the model is told what is said."""
-OF_WORDS: Final = ("asr", "translation_ec", "phone_recognition")
-"""Tasks whose answers are the words themselves: told them, nothing is learned of
-hearing."""
 KIND_ASKED: Final = 0.3
 """Of the visits to clips of which only the kind can be denied: in how many it may be.
 Whether speech is speech is soon learned; how it is spoken, and what is said, is not."""
@@ -169,8 +166,9 @@ def _line(clip: Clip, lesson: Lesson, split: Split) -> dict[str, Any]:
 
 def _said(clip: Clip, lesson: Lesson) -> str:
     """Return what the model is told of the words of a clip; empty for nothing."""
-    is_translated = lesson.question == find("translate:en").prompt
-    if lesson.task in OF_WORDS or is_translated:
+    group = lesson.task
+    name = name_of(group) if group in TEST_PROMPTS else group
+    if is_of_words(name_asked(lesson.question) or name):
         return ""
     drawn = random.Random(f"{clip.path} {lesson.question}").random()
     return as_written(clip.facts.get("text", "")) if drawn < TOLD_WORDS else ""

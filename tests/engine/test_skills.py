@@ -229,6 +229,22 @@ def test_a_prompt_is_asked_by_its_source(prompt, source, asked):
     assert question(prompt, source) == asked
 
 
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        (Prompt(text="Which size is ordered?"), True),
+        (Prompt(task="slot_filling:size"), True),
+        (Prompt(task="emotion_recognition"), True),
+        (Prompt(task="transcribe"), False),
+        (Prompt(task="translate:zh"), False),
+        (Prompt(task="phone_recognition"), False),
+    ],
+)
+def test_the_words_are_told_where_they_are_not_the_answer(prompt, expected):
+    assert Skills(told_words=True).is_told_words(prompt) is expected
+    assert not Skills().is_told_words(prompt)
+
+
 def test_skills_survive_being_written_down():
     assert Skills.of(json.loads(json.dumps(asdict(SKILLS)))) == SKILLS
     assert Skills.of({}) == Skills()
