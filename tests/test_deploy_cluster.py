@@ -22,6 +22,7 @@ from tests.test_repository import PROJECT
 DEPLOY = ROOT / "deploy"
 SETTINGS = DEPLOY / "cluster.toml"
 IMAGE = "salmonn-live:cluster"
+SESSIONS = "salmonn-sessions"
 
 
 @pytest.fixture
@@ -36,9 +37,12 @@ def compose():
 
 @pytest.fixture
 def manifest():
-    """Return the objects of the manifest by their kinds; each comes once."""
+    """Return the objects of the manifest by their kinds, those of sessions apart."""
     objects = list(yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text()))
-    kinds = {one["kind"]: one for one in objects}
+    kinds = {}
+    for one in objects:
+        is_shared = one["metadata"]["name"] == SESSIONS
+        kinds[f"{SESSIONS} {one['kind']}" if is_shared else one["kind"]] = one
     assert len(kinds) == len(objects)
     return kinds
 
@@ -109,6 +113,33 @@ def test_front_ends_of_the_manifest_find_the_head_and_are_found(manifest, config
     assert manifest["Service"]["spec"]["selector"] == labels
     (port,) = manifest["Service"]["spec"]["ports"]
     assert port["port"] == config.port
+
+
+def test_front_ends_of_the_manifest_share_their_sessions_and_nobody_else_does(
+    manifest, compose
+):
+    shared = manifest[f"{SESSIONS} Deployment"]["spec"]
+    valkey = container(shared["template"]["spec"])
+    assert valkey["image"] == compose["sessions"]["image"]
+    assert valkey["command"] == compose["sessions"]["entrypoint"]
+    labels = shared["template"]["metadata"]["labels"]
+    assert shared["selector"]["matchLabels"] == labels
+    service = manifest[f"{SESSIONS} Service"]["spec"]
+    assert service["selector"] == labels
+    (port,) = service["ports"]
+    assert valkey["ports"] == [{"containerPort": port["port"]}]
+    told = {
+        one["name"]: one.get("value")
+        for one in container(pods(manifest)["front"])["env"]
+    }
+    assert told["SALMONN_VALKEY"] == f"valkey://{SESSIONS}:{port['port']}/0"
+    policy = manifest[f"{SESSIONS} NetworkPolicy"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    (let_in,) = policy["ingress"]
+    assert let_in["ports"] == [port]
+    (who,) = let_in["from"]
+    front = manifest["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert who == {"podSelector": {"matchLabels": front}}
 
 
 def test_the_secrets_that_are_asked_for_are_those_that_the_manifest_says_to_make(
