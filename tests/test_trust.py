@@ -58,6 +58,16 @@ def test_on_a_cluster_the_same_is_said_and_a_death_costs_no_final(capsys):
     assert facts["problems"] == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")  # Ray has its own
+def test_a_crowd_at_two_replicas_costs_the_others_no_final(capsys):
+    assert trust.main(["crowd", "--each", "1", "--replicas", "2"]) == 0
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert ["good clients with all their finals", "", "2 of 2"] in facts["rows"]
+    assert facts["problems"] == []
+
+
 @pytest.mark.skipif(
     local_valkey.program() is None, reason=f"{NEEDS_PACKAGE}redis-server"
 )

@@ -9,6 +9,7 @@
     python -m tests.trust cluster           the engine on Ray, and a replica that dies
     python -m tests.trust frontends         two front ends, and one that dies
     … --engine mini [--manifest FILE]       with the model in place of words as numbers
+    … --replicas N                          crowd, sessions: on so many replicas on Ray
 
 prints a table, and the same facts as JSON on the last line.
 
@@ -95,8 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "resume": lambda: trust_resume.run(
             setup, seconds=seconds, cuts=options.cuts, paced=options.paced
         ),
-        "sessions": lambda: trust_crowd.run_sessions(setup, options.sessions),
-        "crowd": lambda: trust_crowd.run_crowd(setup, options.each),
+        "sessions": lambda: _heard_by(
+            setup,
+            options.replicas,
+            lambda by: trust_crowd.run_sessions(by, options.sessions),
+        ),
+        "crowd": lambda: _heard_by(
+            setup,
+            options.replicas,
+            lambda by: trust_crowd.run_crowd(by, options.each),
+            places=5 * options.each,
+        ),
         "hour": lambda: trust_hour.run(setup, seconds=seconds, speed=options.speed),
         "overload": lambda: trust_overload.run(
             setup, seconds=seconds, counts=options.counts
@@ -162,6 +172,20 @@ def _cluster(setup: Setup, seconds: float, rounds: int) -> Coroutine[Any, Any, O
     return trust_cluster.run(setup, seconds=seconds, rounds=rounds)
 
 
+def _heard_by(
+    setup: Setup,
+    replicas: int,
+    run: Callable[[Setup], Coroutine[Any, Any, Outcome]],
+    places: int = 1,
+) -> Coroutine[Any, Any, Outcome]:
+    """Run it with the engine in this process or, where there are any, on replicas."""
+    if not replicas:
+        return run(setup)
+    from tests import trust_cluster  # the others do without Ray
+
+    return trust_cluster.run_on(setup, replicas, places, run)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -180,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--paced", action="store_true", help="resume: send as fast as it is spoken")
     add("--sessions", type=int, default=200, help="for sessions")
     add("--each", type=int, default=10, help="crowd: of each sort; of the good, twice")
+    add("--replicas", type=int, default=0, help="on Ray (else in this process)")
     add("--speed", type=float, help="hour: × real time (else as it is heard)")
     add("--rounds", type=int, default=2, help="cluster: sessions on each, by turns")
     add("--at-once", type=int, default=2, help="frontends: who are at the killed one")

@@ -12,9 +12,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -87,12 +87,28 @@ async def cluster() -> AsyncIterator[None]:
         await asyncio.to_thread(local_ray.stop)
 
 
-def replicas(load: Callable[[], Any], count: int) -> RayEngine:
+async def run_on(
+    setup: Setup,
+    count: int,
+    places: int,
+    run: Callable[[Setup], Coroutine[Any, Any, Outcome]],
+) -> Outcome:
+    """Run something else on so many replicas, each with so many places."""
+    async with cluster():
+        engine = await asyncio.to_thread(replicas, setup.load, count, places)
+        outcome = await run(replace(setup, engine=engine))
+        await asyncio.to_thread(engine.close)
+    return outcome
+
+
+def replicas(
+    load: Callable[[], Any], count: int, places: int = 2 * UTTERANCES
+) -> RayEngine:
     """Return an engine of so many replicas."""
     config = RayConfig(
         min_replicas=count,
         max_replicas=count,
-        max_utterances=2 * UTTERANCES,
+        max_utterances=places,
         cpus=0.1,  # that both find a place, on however few processors
     )
     handle = serve.run(deployment(load, config), name=APPLICATION, route_prefix=None)
