@@ -70,7 +70,10 @@ ABOUT: Final[dict[str, Wordings]] = {
         ),
     ),
     "family": Wordings(
-        taught=(),
+        taught=(
+            "Which family of instruments do you hear?",
+            "Name the family of the instrument.",
+        ),
         new=(
             "Which family of instruments is this: strings, woodwind, brass or "
             "percussion?",

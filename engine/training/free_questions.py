@@ -39,6 +39,11 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
         "What is being played here?",
         "Who plays: which instrument is it?",
     ),
+    "family": (
+        "Which family of instruments do you hear?",
+        "Strings, woodwind, brass or percussion: which of them plays?",
+        "Name the family of the instrument.",
+    ),
     "emotion": (
         "How does the speaker feel?",
         "What emotion does the voice have?",

@@ -29,6 +29,7 @@ from engine.data.examples import language_code
 from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
+from engine.evaluation.classes import FAMILY_OF
 from engine.tasks import TEST_PROMPTS, find, is_of_words, name_asked, name_of
 from engine.training import mixture
 from engine.training.free_questions import (
@@ -171,7 +172,11 @@ def _said(clip: Clip, lesson: Lesson) -> str:
     if is_of_words(name_asked(lesson.question) or name):
         return ""
     drawn = random.Random(f"{clip.path} {lesson.question}").random()
-    return as_written(clip.facts.get("text", "")) if drawn < TOLD_WORDS else ""
+    if drawn >= TOLD_WORDS:
+        return ""
+    # What a transcriber hears is what the model will be told; a text that somebody
+    # wrote stands in for it.
+    return str(clip.facts.get("said") or as_written(clip.facts.get("text", "")))
 
 
 def read_shares(path: Path) -> dict[str, float]:
@@ -242,6 +247,8 @@ def _described(
     elif name:
         about = "instrument" if kind == "music" else "sound"
         yield _asked(about, name, drawn, names=True)
+        if kind == "music" and (family := FAMILY_OF.get(name)):
+            yield _asked("family", family, drawn)
 
 
 def _yes_or_no(

@@ -179,6 +179,25 @@ def test_most_lessons_about_speech_tell_what_is_said_and_none_about_its_words():
     assert not any("said" in line for line in lines([clip(set="esc10", label="rain")]))
 
 
+def test_what_a_transcriber_heard_is_told_rather_than_what_was_written():
+    spoken = [
+        clip(f"{n}.ogg", text="SO IT GOES", said="So it grows.", gender="f")
+        for n in range(20)
+    ]
+    found = list(lines(spoken))
+    assert {line["said"] for line in found if "said" in line} == {"So it grows."}
+    assert {line["text"] for line in found if line["task"] == "asr"} == {"So it goes"}
+
+
+@pytest.mark.parametrize(
+    ("label", "family"), [("cello", "strings"), ("snare drum", "percussion")]
+)
+def test_an_instrument_is_asked_for_its_family_too(label, family):
+    found = lines([clip(set="instruments", task="instrument", label=label)])
+    (line,) = [one for one in found if one.get("Q") in QUESTIONS["family"]]
+    assert family in line["text"].lower()
+
+
 def test_a_clips_text_is_asked_for_its_phones_and_for_what_is_ordered():
     label = {"intent": "order", "slots": {"coffeeDrink": "latte "}}
     clips = [
