@@ -130,20 +130,14 @@ def speakers(clips: Sequence[Clip]) -> Asked:
 def orders(clips: Sequence[Clip]) -> Asked:
     """Ask for each slot of an order."""
     for clip in clips:
-        for about, value in _slots(clip):
+        for about, value in facts.asked_slots(clip.facts):
             yield _set(clip), ask("slot", clip, value, about=about)
-
-
-def _slots(clip: Clip) -> Iterator[tuple[str, str]]:
-    """Yield the slots of an order as one asks for them, and their values."""
-    for slot, value in facts.slots(clip.facts):
-        yield classes.SLOT_NAMES.get(slot, facts.said(slot)), value
 
 
 def orders_read(clips: Sequence[Clip]) -> Asked:
     """Ask what was heard as text for each slot of an order."""
     for clip in clips:
-        for about, value in _slots(clip):
+        for about, value in facts.asked_slots(clip.facts):
             yield _set(clip), _read(clip, f"slot_filling:{about}", (value,))
 
 

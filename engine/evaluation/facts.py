@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.data.examples import GENDERS
 from engine.data.phones import phones_of
+from engine.evaluation.classes import SLOT_NAMES
 
 Facts = Mapping[str, Any]
 
@@ -61,6 +62,12 @@ def slots(facts: Facts) -> Iterator[tuple[str, str]]:
     known = label.get("slots", {}) if isinstance(label, Mapping) else {}
     for name, value in known.items():
         yield str(name), str(value).strip()
+
+
+def asked_slots(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield the slots of an order as one asks for them, and what is in each."""
+    for name, value in slots(facts):
+        yield SLOT_NAMES.get(name, said(name)), value
 
 
 def said(slot: str) -> str:

@@ -90,11 +90,3 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
 ANSWERS: Final = ("{}", "{}.", "It is {}.", "I hear {}.", "That is {}.")
 SAME: Final = {True: "Yes, the same speaker.", False: "No, different speakers."}
 GENDERS: Final = {"man": "Male.", "woman": "Female."}
-SLOT_NAMES: Final = {
-    "coffeeDrink": "drink",
-    "milkAmount": "milk",
-    "numberOfShots": "number of shots",
-    "roast": "roast",
-    "size": "size",
-    "sugarAmount": "sugar",
-}

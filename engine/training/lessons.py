@@ -30,6 +30,7 @@ from engine.data.lists import Split
 from engine.data.manifest import Clip, read_manifest
 from engine.errors import EngineError
 from engine.evaluation.classes import FAMILY_OF
+from engine.evaluation.facts import asked_slots
 from engine.tasks import TEST_PROMPTS, find, is_of_words, name_asked, name_of
 from engine.training import mixture
 from engine.training.free_questions import (
@@ -47,7 +48,6 @@ from engine.training.texts import (
     as_written,
     foreign_lines,
     read_lines,
-    slots,
     written_lines,
 )
 
@@ -210,7 +210,7 @@ def _spoken(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
 
 
 def _orders(facts: Mapping[str, Any], drawn: random.Random) -> Iterator[Lesson]:
-    for name, value in slots(facts):
+    for name, value in asked_slots(facts):
         yield Lesson(QA, find(f"{SLOTS}:{name}").prompt, value, True)
         question = drawn.choice(QUESTIONS["slot"]).format(name)
         yield Lesson(QA, question, value.capitalize() + ".", True)

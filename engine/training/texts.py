@@ -12,8 +12,8 @@ from typing import Any, Final
 from engine.data.examples import language_code
 from engine.data.lists import Split
 from engine.data.manifest import Clip
+from engine.evaluation.facts import asked_slots
 from engine.tasks import LANGUAGES, find_written
-from engine.training.free_questions import SLOT_NAMES
 
 QA: Final = "QA"
 """The group of `engine.wordings` that asks a question as it is."""
@@ -75,13 +75,5 @@ def as_written(text: str) -> str:
 def _of_text(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if phones := facts.get("phones"):
         yield "phone_recognition", phones
-    for name, value in slots(facts):
+    for name, value in asked_slots(facts):
         yield f"{SLOTS}:{name}", value
-
-
-def slots(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what is ordered, as one asks for it."""
-    label = facts.get("label")
-    if isinstance(label, dict):
-        for slot, value in label["slots"].items():
-            yield SLOT_NAMES.get(slot, slot), value.strip()
