@@ -270,8 +270,7 @@ class Hub:
 
     def forget(self, stream: Stream) -> None:
         """Free a stream at once: its client has all, or cannot come back for it."""
-        if self._store.named(stream.name) is stream:
-            self._store.remove(stream)
+        if self._store.remove(stream):
             self._free(stream)
 
     def backlog_s(self, stream: Stream) -> float:

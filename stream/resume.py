@@ -218,8 +218,8 @@ class SessionStore(Protocol[S]):
     def detach(self, session: S, now: float) -> None:
         """Note that the connection of a session, if it is still here, has gone."""
 
-    def remove(self, session: S) -> None:
-        """Forget a session, if it is still here."""
+    def remove(self, session: S) -> bool:
+        """Forget a session; return whether it was still here."""
 
     def expire(self, now: float, *, keep_s: float) -> list[S]:
         """Forget the sessions that have waited for so long; return them."""
@@ -293,10 +293,12 @@ class MemorySessionStore(Generic[S]):
         if kept and kept.session is session:
             kept.since = now
 
-    def remove(self, session: S) -> None:
-        """Forget a session, if it is still here."""
-        if self.named(session.name) is session:
-            del self._kept[session.name]
+    def remove(self, session: S) -> bool:
+        """Forget a session; return whether it was still here."""
+        if self.named(session.name) is not session:
+            return False
+        del self._kept[session.name]
+        return True
 
     def expire(self, now: float, *, keep_s: float) -> list[S]:
         """Forget the sessions that have waited for so long; return them."""

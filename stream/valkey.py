@@ -159,15 +159,15 @@ class ValkeySessionStore(MemorySessionStore[Stream]):
             self._removed.discard(session.name)
             self._mark(session.name)
 
-    def remove(self, session: Stream) -> None:
-        """Forget a session, here and there."""
-        if self.named(session.name) is not session:
-            return
-        super().remove(session)
+    def remove(self, session: Stream) -> bool:
+        """Forget a session, here and there; return whether it was still here."""
+        if not super().remove(session):
+            return False
         if self._written.pop(session.name, None) is not None:
             self._changed.discard(session.name)
             self._removed.add(session.name)
             self._wake.set()
+        return True
 
     def detach(self, session: Stream, now: float) -> None:
         """Note that the connection of a session has gone; it expires there, too."""

@@ -4,7 +4,6 @@ It knows no request and no event, only that the one may end before the other.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
+
+from stream.messages import json_text
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ DONE = "data: [DONE]\n\n"
 
 def line(event: dict[str, Any]) -> str:
     """Return an event as it is sent."""
-    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+    return f"data: {json_text(event)}\n\n"
 
 
 class EventStream(StreamingResponse):
