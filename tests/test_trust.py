@@ -233,3 +233,8 @@ def test_a_body_that_is_taken_or_leaves_much_behind_is_told(
     assert [text.partition(" that")[0] for text in problems] == [f"it: {problem}"][
         : bool(problem)
     ]
+
+
+def test_what_was_just_closing_is_not_left_over():
+    first, later = Holdings(5, 4, 11, 64.0), Holdings(6, 4, 10, 65.0)
+    assert first.least(later) == Holdings(5, 4, 10, 64.0)

@@ -6,7 +6,7 @@ import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import psutil
@@ -76,6 +76,10 @@ class Holdings:
             descriptors=process.num_fds(),
             memory_mb=round(process.memory_info().rss / 1e6, 1),
         )
+
+    def least(self, other: "Holdings") -> "Holdings":
+        """Return the smaller one of each."""
+        return Holdings(*map(min, astuple(self), astuple(other)))
 
 
 def _is_pooled(thread: threading.Thread) -> bool:
