@@ -264,7 +264,8 @@ class Session:
     def fail(self, error: StreamError) -> None:
         """End at once with an error; what the engine still answers is not told."""
         if not self.is_over:
-            self.is_over, self._last_word = True, error
+            self.is_over = self._ending = True
+            self._last_word = error
             self._say(Error(seq=0, code=error.code, message=str(error)))
 
     def deliver(self, result: Result) -> None:

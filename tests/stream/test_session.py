@@ -277,6 +277,17 @@ def test_a_session_that_grows_too_long_ends_with_its_finals_and_then_the_reason(
     )
 
 
+def test_a_failed_session_says_nothing_more_of_its_segment():
+    session = open_session()
+    session.push(speak(1))
+    session.fail(ProtocolError("nonsense"))
+    assert isinstance(session.events()[-1], Error)
+    session.jobs()
+    session.flush()
+    session.end()
+    assert (session.events(), session.jobs()) == ([], [])
+
+
 def test_what_a_failed_session_is_sent_is_no_work():
     session = open_session()
     session.fail(ProtocolError("nonsense"))
