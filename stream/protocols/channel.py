@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from stream.errors import OverloadedError
 from stream.hub import Hub
 from stream.live import Stream
+from stream.websocket import READING, Reading
 
 _numbers = itertools.count(1)
 
@@ -48,7 +49,7 @@ class Channel:
         """
         self._websocket, self._hub = websocket, hub
         self._limits = hub.config.limits
-        self._held_s = 0.0
+        self._reading: Reading = websocket.scope[READING]
 
     async def receive(self) -> MutableMapping[str, Any]:
         """Return the next message.
@@ -85,30 +86,32 @@ class Channel:
         except (TimeoutError, WebSocketDisconnect) as exc:
             raise LeftError from exc
 
-    async def hold(self, stream: Stream, *, reads_on: bool) -> None:
+    async def hold(self, stream: Stream, *, more: bool = False) -> None:
         """Wait while the engine owes the stream too much, so that TCP slows it.
 
-        No pong is read while we wait with messages at hand, so all waits between
-        two moments at which reading goes on take half the ping timeout at most.
+        While too much waits behind, nothing is read and no ping of the client is
+        answered; so reading is not kept waiting for longer than half the ping timeout.
+        In the midst of a message nothing is won by going on, since its rest is here
+        already: there, each call may take so long.
 
         Args:
             stream: What the client's audio goes into.
-            reads_on: Whether reading has gone on since its last message.
+            more: Whether more of the same message follows.
 
         Raises:
+            LeftError: If the client has gone meanwhile.
             OverloadedError: If it is far over the bound all the same.
         """
-        if reads_on:
-            self._held_s = 0.0
         if self._hub.load(stream) <= 1:  # as nearly always; a timer costs time, too
             return
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        now = asyncio.get_running_loop().time()
+        unread_s = 0.0 if more else self._reading.unread_s(now)
         try:
-            async with asyncio.timeout(self._limits.ping_timeout_s / 2 - self._held_s):
+            async with asyncio.timeout(self._limits.ping_timeout_s / 2 - unread_s):
                 await self._hub.room(stream)
         except TimeoutError:
             pass
-        self._held_s += loop.time() - began
+        if self._reading.has_left:
+            raise LeftError
         if self._hub.load(stream) > 2:
             raise OverloadedError("the engine does not keep up with this session")

@@ -37,7 +37,6 @@ from stream.messages import decode_client, encode
 from stream.protocols.channel import Channel, ConnectionLogger, LeftError
 from stream.resume import ForgottenError
 from stream.sound_events import Unwatch, Watch
-from stream.websocket import READS_ON
 from stream.worker import SHOWN
 
 SUBPROTOCOL = "salmonn"
@@ -150,8 +149,7 @@ class NativeConnection:
                 if superseded.is_set():
                     return
                 self._take(stream, message)
-                reads_on = message.get(READS_ON, True)
-                await self._channel.hold(stream, reads_on=reads_on)
+                await self._channel.hold(stream)
                 # Messages at hand are received without a pause; others have a turn.
                 await asyncio.sleep(0)
         except StreamError as exc:

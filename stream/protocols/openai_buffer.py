@@ -123,8 +123,12 @@ class InputAudioBuffer:
         self.ended_by: Error | None = None
         """What the hub ended a session with, if it did."""
 
-    async def append(self, data: bytes, session: Json) -> AsyncIterator[Stream]:
-        """Hear audio, a slice at a time; yield what has heard it after each.
+    async def append(
+        self, data: bytes, session: Json
+    ) -> AsyncIterator[tuple[Stream, bool]]:
+        """Hear audio, a slice at a time.
+
+        After each, yield what has heard it, and whether more of it follows.
 
         Args:
             data: In the format of the settings.
@@ -136,10 +140,12 @@ class InputAudioBuffer:
         """
         hearing = self._taking() or self._begin(session)
         hearing.check_whole("audio", data)
-        async for stream in self._hear(hearing, data):
-            yield stream
+        async for heard in self._hear(hearing, data):
+            yield heard
 
-    async def create(self, given: Given, session: Json) -> AsyncIterator[Stream]:
+    async def create(
+        self, given: Given, session: Json
+    ) -> AsyncIterator[tuple[Stream, bool]]:
         """Hear an item that the client creates, apart from other audio, as `append`.
 
         A turn under way ends before it, and is not answered by itself.
@@ -160,8 +166,8 @@ class InputAudioBuffer:
         self._told.append(added)
         hearing.items.bring(given.name)
         before = hearing.received
-        async for stream in self._hear(hearing, given.audio):
-            yield stream
+        async for heard in self._hear(hearing, given.audio):
+            yield heard
         self._flush(hearing)
         samples = hearing.received - before
         if hearing.items.manual:
@@ -264,11 +270,13 @@ class InputAudioBuffer:
         self._hearings.append(hearing)
         return hearing
 
-    async def _hear(self, hearing: _Hearing, data: bytes) -> AsyncIterator[Stream]:
+    async def _hear(
+        self, hearing: _Hearing, data: bytes
+    ) -> AsyncIterator[tuple[Stream, bool]]:
         size = int(hearing.format.rate * SLICE_S) * hearing.format.sample_bytes
         for start in range(0, len(data), size):
             self._hub.push(hearing.stream, data[start : start + size])
-            yield hearing.stream
+            yield hearing.stream, start + size < len(data)
 
     def _flush(self, hearing: _Hearing) -> None:
         """End the segment under way; its client says itself when it is answered."""

@@ -41,7 +41,7 @@ from stream.protocols.openai_errors import (
 )
 from stream.protocols.openai_item_form import read_item
 from stream.resume import ForgottenError
-from stream.websocket import EXPLAIN, MAX_MESSAGE_BYTES, READS_ON
+from stream.websocket import EXPLAIN, MAX_MESSAGE_BYTES
 from stream.wishes import options_of
 
 PATH = "/v1/realtime"
@@ -123,7 +123,7 @@ class RealtimeConnection:
         while True:
             message = await self._channel.receive()
             try:
-                await self._take(message.get("text"), message.get(READS_ON, True))
+                await self._take(message.get("text"))
             except StreamError as exc:
                 self._end(exc)
                 return
@@ -134,7 +134,7 @@ class RealtimeConnection:
             # Messages at hand are received without a pause; others have a turn.
             await asyncio.sleep(0)
 
-    async def _take(self, text: str | None, reads_on: bool) -> None:
+    async def _take(self, text: str | None) -> None:
         """Take one event.
 
         Raises:
@@ -148,13 +148,13 @@ class RealtimeConnection:
                 case "session.update":
                     self._update(event.get("session"))
                 case "input_audio_buffer.append":
-                    await self._append(event.get("audio"), reads_on)
+                    await self._append(event.get("audio"))
                 case "input_audio_buffer.commit":
                     self._buffer.commit()
                 case "input_audio_buffer.clear":
                     self._buffer.clear()
                 case "conversation.item.create" if self._buffer.conversation.is_held:
-                    await self._create(event.get("item"), reads_on)
+                    await self._create(event.get("item"))
                 case _:
                     self._converse(event)
         except (FieldError, RefusedError) as exc:
@@ -208,7 +208,7 @@ class RealtimeConnection:
         self._session = self._buffer.conversation.session = session
         self._tell({"type": "session.updated", "session": session})
 
-    async def _append(self, audio: Any, reads_on: bool) -> None:
+    async def _append(self, audio: Any) -> None:
         """Hear audio.
 
         Raises:
@@ -216,9 +216,9 @@ class RealtimeConnection:
             StreamError: If no session can be had, or the engine is far behind.
         """
         data = base64_bytes("audio", audio)
-        await self._hear(self._buffer.append(data, self._session), reads_on)
+        await self._hear(self._buffer.append(data, self._session))
 
-    async def _create(self, item: Any, reads_on: bool) -> None:
+    async def _create(self, item: Any) -> None:
         """Take an item of the client's; if it has audio, hear that.
 
         Raises:
@@ -228,14 +228,14 @@ class RealtimeConnection:
         given = read_item(item)
         self._drain()  # what it follows was told before
         if given.audio:
-            await self._hear(self._buffer.create(given, self._session), reads_on)
+            await self._hear(self._buffer.create(given, self._session))
             return
         for told in self._buffer.conversation.turns.create(given):
             self._tell(told)
 
-    async def _hear(self, heard: AsyncIterator[Stream], reads_on: bool) -> None:
-        async for stream in heard:
-            await self._channel.hold(stream, reads_on=reads_on)
+    async def _hear(self, heard: AsyncIterator[tuple[Stream, bool]]) -> None:
+        async for stream, more in heard:
+            await self._channel.hold(stream, more=more)
             self._drain()  # a turn that has ended is asked about before the next one
             await asyncio.sleep(0)
 

@@ -7,6 +7,7 @@ A word is a run of samples of one value; silence is 0.  So the audio of values
 
 import re
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -60,6 +61,12 @@ VOICE = 20
 def speak(*words: int, samples: int = 4_800) -> bytes:
     """Return s16le audio that says each word for so many samples; 0 is silence."""
     return np.repeat(np.array(words, "<i2"), samples).tobytes()
+
+
+def speak_in_fours(words: Sequence[int]) -> bytes:
+    """Return s16le audio that says words, with a pause after each fourth."""
+    fours = [words[i : i + 4] for i in range(0, len(words), 4)]
+    return b"".join(speak(*four, 0) for four in fours)
 
 
 def _says(values: NDArray[np.int64], word: int) -> bool:
@@ -179,6 +186,19 @@ class ScriptedEngine:
         """Say that something has begun; go on when the test lets it."""
         self.busy.set()
         assert self.free.wait(60), "the test never let the engine go on"
+
+
+class SlowEngine(ScriptedEngine):
+    """Takes its time."""
+
+    def __init__(self, work_s: float) -> None:
+        super().__init__()
+        self._work_s = work_s
+        """For audio of up to a second, and for a text."""
+
+    def work(self) -> None:
+        super().work()
+        time.sleep(self._work_s)
 
 
 class ScriptedUtterance:

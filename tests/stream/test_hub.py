@@ -17,7 +17,13 @@ from stream.resume import MemorySessionStore
 from stream.saved import SavedSession, SessionState
 from stream.worker import Worker
 from tests.fakes.driver import SEGMENTER
-from tests.fakes.engine import AnySound, ScriptedEngine, speak
+from tests.fakes.engine import (
+    AnySound,
+    ScriptedEngine,
+    SlowEngine,
+    speak,
+    speak_in_fours,
+)
 from tests.fakes.server import DEADLINE_S, TALK, client_of, finals, pieces, running
 
 
@@ -90,6 +96,24 @@ async def test_a_client_that_sends_too_fast_is_slowed_and_loses_nothing():
             events, code = await client.finish()
         assert finals(events) == [str(word) for word in spoken]
         assert code == 1000
+
+
+async def test_a_client_that_sends_too_fast_is_not_dropped_for_pongs_behind_its_audio():
+    spoken = [number + 20 for number in range(200)]
+    audio = speak_in_fours(spoken)  # 75 s, 2.4 MB
+    limits = {"max_backlog_s": 3.0, "ping_interval_s": 0.1, "ping_timeout_s": 0.8}
+    async with running(engine=SlowEngine(0.02), **limits) as server:
+        server.let_audio_wait()
+        async with client_of(server, ping_interval=None) as client:
+            await client.start(partials=False)
+            async with asyncio.TaskGroup() as tasks:
+                rest = tasks.create_task(client.rest())
+                for piece in pieces(audio, 32_000):
+                    await client.socket.send(piece)
+                await client.say({"type": "end"})
+            events, code = rest.result()
+        assert code == 1000
+        assert " ".join(finals(events)).split() == [str(word) for word in spoken]
 
 
 async def test_an_engine_that_stands_still_ends_the_flood_and_not_the_others():

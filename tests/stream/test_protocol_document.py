@@ -15,6 +15,7 @@ from stream.questions import MAX_ID, MAX_TEXT, MAX_TOKENS
 from stream.recent import MAX_SECONDS
 from stream.resume import MOST_EVENTS
 from stream.watches import MAX_PAUSE_S, MAX_WATCH
+from stream.websocket import READ_AHEAD_BYTES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 EVENTS = [*CLIENT_EVENTS.values(), *SERVER_EVENTS.values()]
@@ -60,6 +61,7 @@ def test_the_limits_are_those_of_the_code():
         f"| audio in a session | {limits.max_session_s / 3600:g} h |",
         f"not heard | {limits.max_backlog_s:g} s | reading waits; "
         f"at {2 * limits.max_backlog_s:g} s",
+        f"as the longest message and at most {READ_AHEAD_BYTES:,} b".replace(",", " "),
         f"| {MOST_STANDING} | reading waits; at {2 * MOST_STANDING} `overloaded` |",
         f"not told yet | {MOST_UNTOLD_S:g} s | reading waits; "
         f"at {2 * MOST_UNTOLD_S:g} s `overloaded` |",

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 
 import pytest
 import uvicorn
@@ -18,9 +19,11 @@ from websockets.frames import Frame, Opcode
 
 from stream.events import Error
 from stream.messages import decode_server
-from stream.websocket import READS_ON, WebSocketProtocol
+from stream.websocket import MESSAGE_BYTES, WebSocketProtocol
 
 MAX_SIZE = 1 << 16
+ONE_READ = 1 << 18
+"""Bytes; the most that asyncio reads from a socket at once."""
 DEADLINE_S = 20.0
 CLOSE = {"type": "websocket.close", "code": 1000}
 
@@ -180,10 +183,11 @@ async def test_subprotocols_that_nobody_chose_are_not_answered():
 
 
 async def test_reading_stops_while_nothing_is_received_and_goes_on_after():
-    """One read of the socket is queued at the most, not all that a client sends."""
+    """As much as the largest message and one read waits, not all that is sent."""
     size, count = 1 << 15, 400  # 13 MB
-    async with serving() as (application, port, _), dial(port) as client:
+    async with serving() as (application, port, server), dial(port) as client:
         receive, _, finished = await application.connections.get()
+        (connection,) = server.server_state.connections
 
         async def send():
             for _ in range(count):
@@ -194,28 +198,117 @@ async def test_reading_stops_while_nothing_is_received_and_goes_on_after():
         for _ in range(200):  # turns of the loop; it would take all in fewer
             await asyncio.sleep(0)
         assert not sending.done()
-        received = [first] + [await receive() for _ in range(count - 1)]
+        assert connection.reading.unread_s(connection.loop.time()) > 0
+        assert len(first["bytes"]) == size
+        for _ in range(count - 1):
+            in_all = MAX_SIZE + ONE_READ + MAX_SIZE
+            assert connection.queue.num_bytes <= in_all * 1.1
+            assert len((await receive())["bytes"]) == size
         await sending
-        bursts = [message[READS_ON] for message in received]
-        assert bursts[-1]
-        longest = max(map(len, "".join(map(str, map(int, bursts))).split("1")))
-        assert longest * size <= (1 << 18) + MAX_SIZE
+        assert connection.queue.num_bytes == 0
+        assert connection.reading.unread_s(connection.loop.time()) == 0
         finished.set()
 
 
-async def test_no_pong_is_read_while_messages_wait_to_be_received():
-    """Why reading must not stop for as long as the ping timeout."""
+async def test_messages_without_anything_in_them_stop_reading_too():
+    most = MAX_SIZE // (MESSAGE_BYTES + sys.getsizeof(b"")) + ONE_READ // 6
+    async with serving() as (application, port, server), dial(port) as client:
+        receive, _, finished = await application.connections.get()
+        (connection,) = server.server_state.connections
+        empty = Frame(Opcode.BINARY, b"").serialize(mask=True)
+        client.transport.write(empty * (most + 20_000))
+        for _ in range(most + 20_000):
+            assert connection.queue.qsize() <= most + 1
+            assert (await receive())["bytes"] == b""
+        finished.set()
+
+
+@contextlib.asynccontextmanager
+async def pinged(**options):
+    """Yield a client that nobody receives from, its `receive`, and the connection.
+
+    It is pinged often, and has 0.2 s to answer.
+    """
+    pings = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.2}
     async with (
-        serving(ws_ping_interval=0.05, ws_ping_timeout=0.2) as (application, port, _),
-        dial(port, ping_interval=None) as client,
+        serving(**pings) as (application, port, server),
+        dial(port, ping_interval=None, **options) as client,
+        asyncio.timeout(DEADLINE_S),
     ):
         receive, _, finished = await application.connections.get()
-        await client.send(bytes(2))
-        async with asyncio.timeout(DEADLINE_S):
-            await client.wait_closed()
-        assert client.close_code == 1011
+        (connection,) = server.server_state.connections
+        yield client, receive, connection
         finished.set()
-        assert (await receive())["type"] == "websocket.receive"
+
+
+async def times(connection, method, count):
+    """Wait until a method of the connection was called so many times."""
+    called = asyncio.Semaphore(0)
+    original = getattr(connection, method)
+
+    def call(*arguments):
+        original(*arguments)
+        called.release()
+
+    setattr(connection, method, call)
+    for _ in range(count):
+        await called.acquire()
+
+
+async def test_pongs_are_read_while_a_few_messages_wait_to_be_received():
+    async with pinged() as (client, receive, connection):
+        for word in (b"ab", b"", b"cd"):
+            await client.send(word)
+        await times(connection, "handle_pong", 8)
+        assert [(await receive())["bytes"] for _ in range(3)] == [b"ab", b"", b"cd"]
+
+
+async def test_nobody_is_dropped_for_pongs_that_we_do_not_read():
+    async with pinged() as (client, receive, connection):
+        for _ in range(3):
+            await client.send(bytes(MAX_SIZE))
+        await times(connection, "keepalive_timeout", 3)
+        assert not connection.transport.is_reading()
+        for _ in range(3):
+            assert len((await receive())["bytes"]) == MAX_SIZE
+        await times(connection, "handle_pong", 3)
+        await client.send("still here")
+        assert (await receive())["text"] == "still here"
+
+
+async def test_who_is_dead_is_found_once_reading_goes_on():
+    async with pinged() as (client, receive, connection):
+        await client.send(bytes(MAX_SIZE))
+        client.transport.pause_reading()  # and so it answers no ping
+        await times(connection, "keepalive_timeout", 2)
+        assert not connection.transport.is_reading()
+        assert len((await receive())["bytes"]) == MAX_SIZE
+        assert await disconnected(receive) == 1005
+        assert connection.reading.has_left
+        client.transport.abort()
+
+
+async def test_who_breaks_off_while_nothing_is_read_is_found_by_the_next_pings():
+    async with pinged() as (client, receive, connection):
+        for _ in range(3):
+            await client.send(bytes(MAX_SIZE))
+        client.transport.abort()
+        await times(connection, "connection_lost", 1)
+        assert connection.reading.has_left
+        assert await disconnected(receive) == 1005
+
+
+async def test_a_close_is_seen_while_a_message_waits_to_be_received():
+    async with serving() as (application, port, server), dial(port) as client:
+        receive, _, finished = await application.connections.get()
+        (connection,) = server.server_state.connections
+        assert not connection.reading.has_left
+        await client.send("last words")
+        await client.close(1001)
+        assert connection.reading.has_left
+        assert (await receive())["text"] == "last words"
+        assert await disconnected(receive) == 1001
+        finished.set()
 
 
 async def test_a_client_that_answers_pings_stays():
