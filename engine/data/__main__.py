@@ -134,7 +134,7 @@ def _make(options: argparse.Namespace, notes: Console) -> None:
         _finish(options.out, grown, len(given) - len(grown))
         return
     if options.kind == VARIANTS:
-        made = variants(given, options.copies, options.seed)
+        made = variants(given, options.copies, options.seed, rooms=options.rooms)
         _write(made, None, options, notes)
     else:
         made = MAKERS[options.kind](given, options.count, rng)
@@ -232,6 +232,11 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--out", type=Path, required=True, help="the new manifest")
     make.add_argument("--count", type=int, default=100, help="how many clips to make")
     make.add_argument("--copies", type=_count, default=1, help="variants of each clip")
+    make.add_argument(
+        "--rooms",
+        action="store_true",
+        help="variants as heard in a room and through a narrow channel",
+    )
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--set", action="append", default=[], help="repeatable")
     make.add_argument("--split", choices=["train", "dev", "test"], default="train")

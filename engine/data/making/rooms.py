@@ -88,14 +88,27 @@ def looped(samples: Samples, length: int, rng: np.random.Generator) -> Samples:
     return np.resize(turned, length).astype(np.float32)
 
 
-def in_a_room(samples: Samples, rng: np.random.Generator) -> tuple[Samples, float]:
-    """Return samples as they sound in a room, and its reverberation time in s."""
-    decay_s = float(rng.uniform(*REVERBERATION_S))
+def in_a_room(
+    samples: Samples,
+    rng: np.random.Generator,
+    *,
+    reverberation_s: tuple[float, float] = REVERBERATION_S,
+    direct_db: tuple[float, float] = DIRECT_DB,
+) -> tuple[Samples, float]:
+    """Return samples as they sound in a room, and its reverberation time in s.
+
+    Args:
+        samples: (n,), as they are afterwards: the last echoes are cut off.
+        rng: Draws the room.
+        reverberation_s: The least and the most time until echoes are 60 dB softer.
+        direct_db: The least and the most that the direct sound is louder than echoes.
+    """
+    decay_s = float(rng.uniform(*reverberation_s))
     length = round(decay_s * SAMPLE_RATE)
     time_s = np.arange(1, length) / SAMPLE_RATE
     tail = rng.normal(size=length - 1) * 10 ** (-3 * time_s / decay_s)
-    direct_db = rng.uniform(*DIRECT_DB)
-    tail *= np.sqrt(10 ** (-direct_db / 10) / np.sum(tail**2))
+    louder_db = rng.uniform(*direct_db)
+    tail *= np.sqrt(10 ** (-louder_db / 10) / np.sum(tail**2))
     response = np.concatenate([[1.0], tail])
     size = 1 << (len(samples) + length - 1).bit_length()
     product = np.fft.rfft(samples, size) * np.fft.rfft(response, size)

@@ -4,6 +4,7 @@ A set of a few hundred clips is learnt by heart.  What does not change what one 
 call a sound is drawn anew for each copy:
 
     speed and pitch ─▶ a cut ─▶ a tilt of the spectrum ─▶ noise, or none ─▶ gain
+                             └▶ or what a far microphone hears (`channels`)
 
 What is drawn depends on a seed, the clip's path and the number of the copy, not on what
 other clips there are: a longer list has the same copies.  What is said in a clip, and
@@ -18,17 +19,16 @@ import numpy as np
 
 from engine.api import Samples
 from engine.data.audio import faster, samples_of_clip
+from engine.data.making.channels import heard_far, in_noise, tilted
 from engine.data.making.made import (
     Made,
-    at_level,
     fitting,
     made_of,
-    one_of,
     one_split,
     power,
     within_full_scale,
 )
-from engine.data.making.rooms import COLOURS, coloured
+from engine.data.making.silences import LABEL as SILENCE
 from engine.data.manifest import Clip, ManifestError
 from engine.geometry import SAMPLE_RATE
 
@@ -61,13 +61,17 @@ FACTS: Final = (
 """What is true of a copy, too."""
 
 
-def variants(clips: Sequence[Clip], copies: int, seed: int) -> Iterator[Made]:
+def variants(
+    clips: Sequence[Clip], copies: int, seed: int, *, rooms: bool = False
+) -> Iterator[Made]:
     """Yield changed copies of each clip that has a label, one clip after the other.
 
     Args:
         clips: Of the train split.
         copies: Of each clip.
         seed: Of what is drawn.
+        rooms: Whether they sound as if heard in a room and through a narrow channel;
+            silence does not, which would be noise there.
 
     Raises:
         ManifestError: If no clip has a label, splits differ, or they are not for
@@ -80,31 +84,41 @@ def variants(clips: Sequence[Clip], copies: int, seed: int) -> Iterator[Made]:
         raise ManifestError(f"clips of {split} are for measuring; expected train")
     for clip in labelled:
         samples = samples_of_clip(clip)
+        far = rooms and clip.facts["label"] != SILENCE
+        plays = "instrument" in str(clip.facts.get("task")).split(",")
         for number in range(copies):
             drawn = random.Random(f"{seed} {clip.path} {number}").getrandbits(63)
-            changed, how = varied(samples, np.random.default_rng(drawn))
+            rng = np.random.default_rng(drawn)
+            changed, how = varied(samples, rng, far=far, plays=plays)
             facts = {name: clip.facts[name] for name in FACTS if name in clip.facts}
             yield Made(changed, facts | how | {"source": made_of(clip)})
 
 
 def varied(
-    samples: Samples, rng: np.random.Generator
+    samples: Samples,
+    rng: np.random.Generator,
+    *,
+    far: bool = False,
+    plays: bool = False,
 ) -> tuple[Samples, dict[str, Any]]:
-    """Return samples changed as chance has it, (n,) → (m,), and how."""
+    """Return samples changed as chance has it, (n,) → (m,), and how.
+
+    Args:
+        samples: To change.
+        rng: Draws how.
+        far: Whether they are heard in a room and through a narrow channel.
+        plays: Whether it is an instrument, which may be overdriven where it is far.
+    """
     speed = float(np.exp(rng.uniform(-SPEED, SPEED)))
-    changed = tilted(
-        cut(faster(samples, speed), float(rng.uniform(*KEPT)), rng),
-        float(rng.uniform(-TILT_DB, TILT_DB)),
-    )
     how: dict[str, Any] = {"speed": round(speed, 3)}
-    if rng.random() < NOISY:
-        colour = one_of(rng, NOISES)
-        snr_db = float(rng.uniform(*SNR_DB))
-        noise = coloured(len(changed), COLOURS[colour], rng)
-        changed = changed + at_level(noise, changed, -snr_db)
-        how |= {"noise": colour, "snr_db": round(snr_db, 1)}
+    changed = cut(faster(samples, speed), float(rng.uniform(*KEPT)), rng)
+    if far:
+        changed, more = heard_far(changed, rng, may_overdrive=plays)
+        return changed, how | more
+    changed = tilted(changed, float(rng.uniform(-TILT_DB, TILT_DB)))
+    changed, more = in_noise(changed, rng, NOISY, NOISES, SNR_DB)
     gain = 10 ** (float(rng.uniform(*GAIN_DB)) / 20)
-    return within_full_scale((changed * gain).astype(np.float32)), how
+    return within_full_scale((changed * gain).astype(np.float32)), how | more
 
 
 def cut(samples: Samples, kept: float, rng: np.random.Generator) -> Samples:
@@ -119,14 +133,3 @@ def cut(samples: Samples, kept: float, rng: np.random.Generator) -> Samples:
     start = int(rng.integers(len(samples) - length + 1))
     part = samples[start : start + length]
     return part if power(part) >= LEAST_LEVEL**2 * power(samples) else samples
-
-
-def tilted(samples: Samples, tilt_db: float) -> Samples:
-    """Return samples with a spectrum that rises by so many decibels to its end.
-
-    Evenly over frequencies in Hz; the middle one stays as loud as it was.
-    """
-    spectrum = np.fft.rfft(samples)
-    place = np.linspace(-0.5, 0.5, len(spectrum))
-    turned = np.fft.irfft(spectrum * 10 ** (tilt_db * place / 20), len(samples))
-    return turned.astype(np.float32)

@@ -9,7 +9,7 @@ import soundfile
 from engine.data.__main__ import main
 from engine.data.audio import faster, samples_of_clip
 from engine.data.making.made import power
-from engine.data.making.variants import cut, tilted, variants, varied
+from engine.data.making.variants import cut, variants, varied
 from engine.data.manifest import Clip, ManifestError, read_manifest, write_manifest
 from tests.engine.data.layouts import RATE, record
 
@@ -66,13 +66,6 @@ def test_nothing_is_cut_to_less_than_a_second_or_to_the_silence_beside_a_sound()
     assert found <= {len(click), round(0.6 * len(click))}
     for seed in range(20):
         assert cut(click, 0.6, seeded(seed)).any()
-
-
-def test_a_tilt_lifts_one_end_of_the_spectrum_and_lowers_the_other():
-    for pitch_hz, gain_db in ((80, -5.94), (4000, 0.0), (7920, 5.94)):
-        samples = tone(pitch_hz)
-        found = 10 * np.log10(power(tilted(samples, 12.0)) / power(samples))
-        assert found == pytest.approx(gain_db * 0.99, abs=0.1)
 
 
 def test_copies_differ_by_as_much_as_is_said():
@@ -136,6 +129,45 @@ def test_a_copy_keeps_its_label_and_not_what_is_said_or_when(tmp_path):
     assert made.facts["label"] == "sad"
 
 
+def test_copies_in_rooms_are_the_same_stretches_and_sound_different(clips):
+    near = list(variants(clips, 2, 0))
+    far = list(variants(clips, 2, 0, rooms=True))
+    for one, other in zip(near, far, strict=True):
+        assert other.facts["speed"] == one.facts["speed"]
+        assert len(other.samples) == len(one.samples)
+        assert not np.array_equal(other.samples, one.samples)
+    (again, _) = variants(clips[1:2], 2, 0, rooms=True)
+    assert np.array_equal(again.samples, far[2].samples)
+    assert again.facts == far[2].facts
+
+
+def test_a_copy_in_a_room_keeps_its_label_and_says_how_it_was_made(clips):
+    clips[0].facts.update(text="NO", start_s=0.0, gender="f", licence="CC0")
+    kept = FACTS | {"gender": "f", "licence": "CC0", "source": "made of 0.wav"}
+    made = list(variants(clips[:1], 30, 0, rooms=True))
+    for copy in made:
+        assert copy.facts.items() >= kept.items()
+    how = {"speed", "reverberation_s", "band_hz", "noise", "snr_db"}
+    assert set().union(*(copy.facts for copy in made)) == kept.keys() | how
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"), [("instrument,pitch", True), ("sound-event", False)]
+)
+def test_of_what_is_far_instruments_alone_are_overdriven(clips, task, expected):
+    clips[0].facts["task"] = task
+    made = list(variants(clips[:1], 30, 0, rooms=True))
+    assert any("drive_db" in copy.facts for copy in made) == expected
+    assert not any("drive_db" in m.facts for m in variants(clips[:1], 30, 0))
+
+
+def test_silence_is_heard_in_no_room_which_would_make_it_loud(clips):
+    clips[0].facts["label"] = "silence"
+    (near,) = variants(clips[:1], 1, 0)
+    (far,) = variants(clips[:1], 1, 0, rooms=True)
+    assert np.array_equal(near.samples, far.samples)
+
+
 def test_what_is_measured_on_is_never_varied(clips):
     clips[0].facts["split"] = "dev"
     with pytest.raises(ManifestError, match="dev and train must not be mixed"):
@@ -168,6 +200,8 @@ def test_the_command_writes_copies_of_the_sets_that_are_named(clips, tmp_path, c
         assert len(samples_of_clip(clip)) == pytest.approx(
             RATE * clip.duration_s, abs=8
         )
+    assert main([*command, "--set", "esc", "--copies", "20", "--rooms"]) == 0
+    assert any("reverberation_s" in clip.facts for clip in read_manifest(out))
     assert main([*command, "--split", "dev", *flags]) == 1
     assert "clips of dev are for measuring" in capsys.readouterr().err
 
