@@ -101,6 +101,8 @@ class Prompt:
     max_tokens: int = 200
     temperature: float = 0.0
     """0 takes the likeliest token; above, tokens are drawn."""
+    said: str | None = None
+    """What was said, for models that are told; None lets them find out, "" does not."""
 
     def __post_init__(self) -> None:
         if (self.task is None) == (not self.text.strip()):
@@ -108,9 +110,7 @@ class Prompt:
         if self.max_tokens < 1:
             raise ValueError(f"max_tokens is {self.max_tokens}; it must be at least 1")
         if self.temperature < 0:
-            raise ValueError(
-                f"temperature is {self.temperature}; it must not be below 0"
-            )
+            raise ValueError(f"temperature is {self.temperature}; must not be below 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -301,9 +301,7 @@ class WhisperUtterance:
         if self._head.skills.source(prompt) is Source.TRANSCRIPT:
             return self._head.answer_text(prompt, self._transcript())
         self._is_asked = True
-        said = (
-            self._transcript().text if self._head.skills.is_told_words(prompt) else ""
-        )
+        said = self._words(prompt) if self._head.skills.is_told_words(prompt) else ""
         if self._replies is Mode.EXACT:
             return self._ear.ask_exact(prompt, self._thirty_seconds(), said=said)
         mode = Mode.STREAMING if self._is_read_along else Mode.EXACT
@@ -320,6 +318,10 @@ class WhisperUtterance:
     def _thirty_seconds(self) -> torch.Tensor:
         """Return all frames of a pass over 30 s, as the official code makes it."""
         return self._encoding.exact(self._silence_s(MAX_SAMPLES / SAMPLE_RATE))
+
+    def _words(self, prompt: Prompt) -> str:
+        """Return what was said: as whoever asks knows it, or as the final has it."""
+        return self._transcript().text if prompt.said is None else prompt.said
 
     def _transcript(self) -> Transcript:
         """Return what was said, from the final if it has that."""

@@ -44,6 +44,9 @@ from engine.window_stream import WindowStream
 READ_WINDOWS = 4
 """That the language model reads in a pass while audio comes, at least: it reads all its
 weights for each, and 1.4 s of audio cost it little more than 0.7 (docs/adr/0034)."""
+TOLD_TOKENS = 32
+"""Of what was said, some 24 words: as many as 19 of 20 lessons of the mini told it, and
+what is read after the last sample does not grow with a segment (docs/adr/0050)."""
 
 
 class LiveReply:
@@ -156,13 +159,14 @@ class Head:
 
         Args:
             prompt: What is asked.
-            said: The words that it is told; empty for none.
+            said: The words, of which the last are told; empty for none.
             mode: How the audio was encoded.
             about: Holds it.
 
         Raises:
             ContextFullError: If the model has no room for the question.
         """
+        said = prompts.latest(self.llm.tokenizer, said, TOLD_TOKENS)
         asked = prompts.beside(question(prompt, Source.AUDIO), said)
         ids = prompts.closing(self.llm.tokenizer, asked)
         return self._begin(prompt, ids, about, Source.AUDIO, mode)

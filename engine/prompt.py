@@ -18,6 +18,8 @@ TEMPLATE: Final = "USER: {}\nASSISTANT:"
 AUDIO: Final = "<SpeechHere>"
 SPEECH: Final = f"<Speech>{AUDIO}</Speech> "
 """`<Speech>` and `</Speech>` are text like any other; `AUDIO` is where we split."""
+LONGEST_WORD: Final = 20
+"""Characters; what has no space for longer is a script that needs none."""
 
 
 class Tokenizer(Protocol):
@@ -65,6 +67,20 @@ def beside(question: str, said: str) -> str:
     """
     said = said.strip()
     return f'It is said: "{said}" {question.strip()}' if said else question
+
+
+def latest(tokenizer: Tokenizer, text: str, most: int) -> str:
+    """Return the end of a text, some `most` tokens or all there are.
+
+    It begins with a word, where spaces tell words; tokens are taken to be equally long.
+    """
+    text = text.strip()
+    count = len(tokenizer.encode(text, add_special_tokens=False))
+    if count <= most:
+        return text
+    start = len(text) - len(text) * most // count
+    space = text.find(" ", start - 1, start + LONGEST_WORD)
+    return text[start if space < 0 else space + 1 :]
 
 
 def closing(tokenizer: Tokenizer, question: str) -> tuple[int, ...]:

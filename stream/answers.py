@@ -23,6 +23,7 @@ from stream.jobs import (
     Said,
 )
 from stream.questions import Passage
+from stream.wishes import TRANSCRIBE
 
 
 @dataclass(slots=True)
@@ -42,8 +43,6 @@ class PendingSegment:
     start: int
     untold: list[str]
     """Tasks without a final, in the order in which they were asked for."""
-    before: Passage | None = None
-    """The audio in front of it, if a question spoken in it may be about that."""
     end: int | None = None
     """None while it goes on."""
     outcome: Finished | Failed | None = None
@@ -71,6 +70,14 @@ class PendingSegment:
         if not isinstance(self.outcome, Finished):
             return ""
         return next((h.language for h in self.outcome.hypotheses), "")
+
+    @property
+    def words(self) -> str | None:
+        """What was said, as far as it goes; None if nothing is known of it now."""
+        if isinstance(self.outcome, Finished):
+            transcript = by_task(self.outcome.hypotheses).get(TRANSCRIBE)
+            return transcript.text if transcript else None
+        return self._shown[TRANSCRIBE][0] if TRANSCRIBE in self._shown else None
 
     @property
     def stable(self) -> dict[str, str]:

@@ -37,6 +37,7 @@ from stream.questions import (
     refusal,
 )
 from stream.recent import RecentAudio
+from stream.said import RecentWords
 from stream.wishes import AUDIO_QUESTION, TRANSCRIBE, Wishes
 
 LIKELY_SAMPLES = 60 * SAMPLE_RATE
@@ -72,7 +73,9 @@ class Asker:
         self._say, self._want = say, want
         self._most_s = info.max_samples / SAMPLE_RATE
         self._questions = Questions(check=check, most=most)
-        self._recent = RecentAudio()
+        self._recent, self._words = RecentAudio(), RecentWords()
+        self._before: dict[int, Passage] = {}
+        """The audio in front of segments in which a question may be spoken about it."""
         self._current: PendingSegment | None = None
         self._last: Passage | None = None
         """The last segment that ended, unless the engine failed on it."""
@@ -109,9 +112,12 @@ class Asker:
     def begin_segment(self, segment: PendingSegment) -> None:
         """Note that a segment has begun."""
         self._current = segment
+        if self._wishes.keep:
+            self._words.begin(segment)
         if self._wishes.may_ask:
             until = segment.start - self._offset
-            segment.before = self._heard(self._wishes.spoken_seconds, until=until)
+            seconds = self._wishes.spoken_seconds
+            self._before[segment.number] = self._heard(seconds, until=until)
 
     def end_segment(self, segment: PendingSegment) -> None:
         """Note that a segment has ended."""
@@ -120,6 +126,7 @@ class Asker:
 
     def fail_segment(self, failed: Failed) -> None:
         """Note that the engine failed on a segment; tell what is not answered now."""
+        self._before.pop(failed.segment, None)
         if self._current is not None and self._current.number == failed.segment:
             self._current = None
         if self._last is not None and self._last.segment == failed.segment:
@@ -135,15 +142,16 @@ class Asker:
             self._stand(segment, task, Prompt(task=task, language=language))
         if not self._wishes.may_ask:
             return
+        before = self._before.pop(segment.number, None)
         text = by_task(finished.hypotheses)[TRANSCRIBE].text.strip()[:MAX_TEXT]
         if AUDIO_QUESTION in self._wishes.tasks:
             if text:
                 prompt = Prompt(text=text, language=language)
-                self._stand(segment, AUDIO_QUESTION, prompt, about=segment.before)
+                self._stand(segment, AUDIO_QUESTION, prompt, about=before)
             else:
                 segment.reply(AUDIO_QUESTION, Answered(0, "", 0, Finish.STOP))
         if self._wishes.opening_phrase is not None and text:
-            self._follow_phrase(self._wishes.opening_phrase, segment, text)
+            self._follow_phrase(self._wishes.opening_phrase, segment, text, before)
 
     def ask(self, ask: Ask, *, refused: StreamError | None = None) -> None:
         """Take a question of the client; tell what is wrong with it, if anything is.
@@ -228,7 +236,7 @@ class Asker:
     def _open(self, ask: Ask, prompt: Prompt, passage: Passage) -> None:
         reply = next(self._numbers)
         self._questions.open(reply, ask, passage)
-        self._want(_job(reply, prompt, passage, standing=False))
+        self._want(self._job(reply, prompt, passage, standing=False))
 
     def _stand(
         self,
@@ -245,18 +253,20 @@ class Asker:
         reply = next(self._numbers)
         self._standing[reply] = segment, task
         passage = about if about is not None and about.pcm else segment.passage
-        self._want(_job(reply, prompt, passage, standing=True))
+        self._want(self._job(reply, prompt, passage, standing=True))
 
-    def _follow_phrase(self, phrase: str, segment: PendingSegment, text: str) -> None:
+    def _follow_phrase(
+        self, phrase: str, segment: PendingSegment, text: str, before: Passage | None
+    ) -> None:
         """Ask what stands behind the phrase; after it alone, what is said next."""
         called, self._called = self._called, None
         question = after_phrase(text, phrase)
         if question == "":
-            self._called = segment.before
+            self._called = before
             return
         if question is None and called is None:
             return
-        about = called if question is None else segment.before
+        about = called if question is None else before
         if about is None or not about.pcm:
             about = segment.passage
         name = f"{SPOKEN}{segment.number}"
@@ -266,12 +276,23 @@ class Asker:
         except StreamError as exc:
             self._say(refusal(name, exc))
 
+    def _job(
+        self, reply: int, prompt: Prompt, passage: Passage, *, standing: bool
+    ) -> AskPrompt:
+        return AskPrompt(
+            reply=reply,
+            prompt=replace(prompt, said=self._said(passage)),
+            segment=passage.segment,
+            pcm=passage.pcm,
+            standing=standing,
+        )
 
-def _job(reply: int, prompt: Prompt, passage: Passage, *, standing: bool) -> AskPrompt:
-    return AskPrompt(
-        reply=reply,
-        prompt=prompt,
-        segment=passage.segment,
-        pcm=passage.pcm,
-        standing=standing,
-    )
+    def _said(self, passage: Passage) -> str | None:
+        """Return what was said in a passage; None lets the engine find that out.
+
+        That takes it a while.  So it does not, of the last seconds: who asks about them
+        may want to know of a sound.
+        """
+        if passage.segment is not None:
+            return self._words.of(passage.segment)
+        return self._words.within(passage)

@@ -3,10 +3,13 @@
 In this process, with nothing else to do; computing time alone:
 
     standing prompt   a segment is pushed 0.34 s at a time, as while it is spoken; from
-                      when it is asked about, its last sample there, to the first token;
-                      lengths in turns, so that none is always the first
-    ad-hoc question   10 s of sound that nobody asked about, pushed at once, then asked
-    further question  another about the same sound, as the second turn of a chat
+                      when it is asked about, its last sample there and the words of its
+                      last partial known, to the first token; lengths in turns, so
+                      that none is always the first
+    ad-hoc question   10 s of sound that nobody asked about, pushed at once, then asked,
+                      with as many words of a session's as are told at most
+    further question  another about the same sound, as the second turn of a chat, in
+                      which the first has the words found, if the model is told them
     officially        the same question, everything encoded and read at the end
 """
 
@@ -16,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from engine.api import Prompt, Samples, UtteranceOptions
+from engine.api import Prompt, Samples, UtteranceOptions, by_task
 from engine.benchmarks.report import Advance, Row, Setup
 from engine.benchmarks.server import MB
 from engine.benchmarks.sounds import endless
@@ -24,14 +27,17 @@ from engine.benchmarks.statistics import Quantiles, quantiles
 from engine.evaluation import live
 from engine.geometry import WINDOW_SAMPLES, samples_of
 from engine.local import LocalEngine
+from engine.whisper import TRANSCRIBE
 
 LENGTHS_S = (3.0, 10.0, 28.0)
 SOUND_S = 10.0
 ROUNDS = 8
+PARTIAL_WINDOWS = 3  # about a second; words come from the partials
 LENGTHS_CUT, SHORTER_S = 5, 0.14  # each shorter, so that blocks end elsewhere
 MAX_GROWTH = 1.25
 MAX_SOUND_S = 1.5
 MAX_FURTHER = 0.5
+SAID = "And so the winter went, and nobody in the valley spoke of it again. " * 3
 QUESTIONS = "What was that noise?", "How loud was it?"
 
 Ask = Callable[[LocalEngine, Samples], float]
@@ -130,10 +136,13 @@ def cut(samples: Samples, length_s: float, number: int) -> Samples:
 def ask_about_speech(engine: LocalEngine, samples: Samples) -> float:
     """Push a segment as it is spoken; return the seconds from asking to a token."""
     utterance = engine.open(UtteranceOptions(questions=True))
-    for start in range(0, len(samples), WINDOW_SAMPLES):
+    said = ""
+    for number, start in enumerate(range(0, len(samples), WINDOW_SAMPLES), start=1):
         utterance.push(samples[start : start + WINDOW_SAMPLES])
+        if number % PARTIAL_WINDOWS == 0:
+            said = by_task(utterance.partial())[TRANSCRIBE].text
     begin = time.perf_counter()
-    reply = utterance.ask(Prompt(text=QUESTIONS[0]))
+    reply = utterance.ask(Prompt(text=QUESTIONS[0], said=said))
     engine.generate([reply])
     taken_s = time.perf_counter() - begin
     reply.close()
@@ -146,7 +155,7 @@ def ask_about_sound(engine: LocalEngine, samples: Samples) -> float:
     begin = time.perf_counter()
     utterance = engine.open(UtteranceOptions(tasks=()))
     utterance.push(samples)
-    reply = utterance.ask(Prompt(text=QUESTIONS[0]))
+    reply = utterance.ask(Prompt(text=QUESTIONS[0], said=SAID))
     engine.generate([reply])
     taken_s = time.perf_counter() - begin
     reply.close()

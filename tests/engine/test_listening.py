@@ -13,7 +13,7 @@ from engine.cache import Cache
 from engine.config import EncodingConfig, EngineConfig
 from engine.encoding import StreamingEncoder
 from engine.errors import ContextFullError, UnsupportedError
-from engine.listening import READ_WINDOWS, Ear
+from engine.listening import READ_WINDOWS, TOLD_TOKENS, Ear
 from engine.local import LocalEngine
 from engine.prompt import beside
 from engine.whisper_encoder import BlockEncoder
@@ -223,6 +223,58 @@ def test_who_is_told_the_words_is_asked_as_if_they_stood_in_the_question(
     assert told.source is Source.AUDIO
     assert told.num_prompt_tokens == expected.num_prompt_tokens
     assert told.text == expected.text != plain.text
+
+
+def test_the_words_are_the_askers_and_decoded_only_where_none_are_given(
+    tiny_whisper, noise, believed
+):
+    head = attentive_head("llama", beats=None)
+    engine = engine_of(tiny_whisper, head)
+    decoded = []
+    answer = engine._transcriber.answer
+    engine._transcriber.answer = lambda q: decoded.append(q.task) or answer(q)
+
+    def ask(text, said, *, told=True, tasks=("transcribe",), closed=False):
+        head.skills = replace(head.skills, told_words=told)
+        utterance = engine.open(UtteranceOptions(tasks=tasks))
+        utterance.push(noise.numpy())
+        final = utterance.final() if closed else []
+        decoded.clear()
+        reply = utterance.ask(Prompt(text=text, said=said, max_tokens=9))
+        count = len(decoded)
+        finish(engine, reply)
+        return reply.text, reply.num_prompt_tokens, count, final
+
+    def written(said, **options):
+        return ask(beside("Who?", said), None, told=False, **options)[:2]
+
+    for tasks in ((), ("transcribe",)):
+        for said in ("", "Hm, well."):
+            text, length, count, _ = ask("Who?", said, tasks=tasks)
+            assert (text, length) == written(said, tasks=tasks)
+            assert count == 0
+    assert ask("Who?", None, tasks=())[2] == 1
+    text, length, count, (final,) = ask("Who?", None, closed=True)
+    assert (text, length) == written(final.text, closed=True)
+    assert count == 0
+    assert ask("Who?", "Hm, well.", closed=True)[:2] == written(
+        "Hm, well.", closed=True
+    )
+
+
+def test_of_many_words_the_last_are_told(tiny_whisper, noise):
+    head = attentive_head("llama", beats=None)
+    head.skills = replace(head.skills, told_words=True)
+    engine = engine_of(tiny_whisper, head)
+    lengths = []
+    for count in (1, 8, 80):
+        utterance = engine.open(UtteranceOptions())
+        utterance.push(noise.numpy())
+        reply = utterance.ask(replace(QUESTION, said="ab " * count))
+        lengths.append(reply.num_prompt_tokens)
+    few, some, many = lengths
+    assert few < some
+    assert many - few <= TOLD_TOKENS
 
 
 def test_who_is_told_the_words_hears_only_where_there_are_none(tiny_whisper, noise):

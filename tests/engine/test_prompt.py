@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from engine.geometry import WINDOW, window_count
-from engine.prompt import AUDIO, beside, closing, halves, opening, written
+from engine.prompt import AUDIO, beside, closing, halves, latest, opening, written
 from engine.tasks import TEST_PROMPTS
 
 LLAMA = json.loads((Path(__file__).parent / "llama_prompt_ids.json").read_text("utf-8"))
@@ -54,6 +54,26 @@ class Recorder:
         assert not add_special_tokens, "BOS would come twice"
         self.texts.append(text)
         return [ord(character) for character in text]
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("ten letter", "ten letter"),
+        ("and ten letters", "letters"),
+        ("多于十个字的一句话没有空格", "个字的一句话没有空格"),
+        ("aaa bbbb cc ddddd", "cc ddddd"),
+        ("多于十个字的一句话没有空格。 好的 ", "好的"),
+        ("", ""),
+    ],
+)
+def test_of_many_words_the_last_are_told(text, end):
+    assert latest(Recorder(), text, 10) == end
+
+
+def test_where_spaces_are_rare_they_tell_no_words():
+    text = "一二三四五六七八九十" * 5 + " 好的"
+    assert latest(Recorder(), text, 40) == text[-40:]
 
 
 def test_what_was_said_stands_before_the_question_if_anything_was():

@@ -132,6 +132,8 @@ class ScriptedEngine:
         """Replies that are not closed."""
         self.refuses = ""
         """A word: a prompt that has it is no prompt that it can go on with."""
+        self.asked: list[Prompt] = []
+        """What each call of `Utterance.ask` was given."""
         self.weighed: list[tuple[str, ...]] = []
         """The names of each call of `Utterance.weigh`."""
         self.num_listeners = 0
@@ -237,6 +239,7 @@ class ScriptedUtterance:
         asked = prompt.task or prompt.text
         if self._engine.refuses and self._engine.refuses in asked:
             raise EngineError(f"cannot go on with {asked!r}")
+        self._engine.asked.append(prompt)
         return ScriptedReply(self._engine, prompt, self._words(len(self._values)))
 
     def weigh(self, names: Sequence[str]) -> list[float]:

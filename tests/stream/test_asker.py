@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.api import EngineInfo
+from stream.answers import PendingSegment
 from stream.errors import OverloadedError, ProtocolError, UnsupportedRequestError
 from stream.events import (
     Answer,
@@ -27,6 +28,8 @@ from stream.events import (
     Start,
 )
 from stream.jobs import Failed
+from stream.questions import Passage
+from stream.said import RecentWords
 from tests.fakes.driver import Desk, open_session
 from tests.fakes.engine import UNKNOWN, ScriptedEngine, speak
 
@@ -446,6 +449,105 @@ def test_a_session_that_is_over_answers_nothing():
     session.cancel(Cancel(id="q"))
     desk.run()
     assert [type(e) for e in session.events()][-1] is Error
+
+
+# What was said, beside what is asked.
+
+
+def said(desk):
+    """Return what was said beside each question."""
+    return {prompt.text or prompt.task: prompt.said for prompt in desk.engine.asked}
+
+
+def test_what_is_known_of_the_words_stands_beside_a_question():
+    session, desk = at_work()
+    session.push(speak(1, 2, 0, 0, 3, 0, 0, 4, 5, 6, samples=8_000))
+    desk.run()
+    assert texts(session.events()) == {(1, "transcribe"): "1 2", (2, "transcribe"): "3"}
+    session.ask(ask(text="all", about="recent", seconds=30.0))
+    session.ask(ask("b", text="latest", about="recent", seconds=2.6))
+    session.ask(ask("c", text="now", about="segment"))
+    session.ask(ask("d", text="last", about="last_segment"))
+    desk.run()
+    assert said(desk) == {
+        "all": "1 2 3 4 5 6",
+        "latest": "4 5 6",
+        "now": "4 5 6",
+        "last": "3",
+    }
+
+
+def test_of_a_long_segment_the_words_of_the_passage_are_told():
+    session, desk = at_work()
+    session.push(speak(20, 21, 22, 23, 24, 25, samples=8_000))
+    desk.run()
+    for seconds in (3.0, 1.9, 0.9):
+        session.ask(ask(text=f"{seconds}", about="recent", seconds=seconds))
+        desk.run()
+    assert said(desk) == {
+        "3.0": "20 21 22 23 24 25",
+        "1.9": "22 23 24 25",
+        "0.9": "24 25",
+    }
+    session.push(speak(0, 0, samples=8_000))
+    desk.run()
+    session.ask(ask(text="ended", about="recent", seconds=1.8))
+    desk.run()
+    assert said(desk)["ended"] == "24 25"
+
+
+def test_of_words_without_spaces_a_share_is_told():
+    text = "一二三四五六七八九十" * 6
+    segment = PendingSegment(1, 0, ["transcribe"], end=6_000)
+    segment._shown["transcribe"] = text, 0
+    words = RecentWords()
+    words.begin(segment)
+    assert words.within(Passage(start=3_000, end=7_000)) == text[30:]
+    assert words.within(Passage(start=6_000, end=7_000)) == ""
+    assert words.of(1) == text
+    assert words.of(2) is None
+
+
+def test_what_was_said_before_the_phrase_is_known_long_after():
+    session, desk = at_work(Start(opening_phrase="7 8"))
+    session.push(speak(1, 2, 0, 0, 7, 8, 0, 0))
+    session.push(bytes(31 * SECOND))
+    session.push(speak(30, 31, 0, 0))
+    desk.run()
+    assert said(desk) == {"30 31": "1 2"}
+
+
+def test_where_the_engine_fails_no_audio_is_kept_for_a_question():
+    session, desk = at_work(Start(tasks=("audio_question",)))
+    session.push(speak(1, 2, 0, 0))
+    session.push(speak(UNKNOWN, 0, 0, 3, 0, 0))
+    desk.run()
+    assert session._asker._before == {}
+
+
+def test_where_nothing_is_told_of_a_segment_yet_the_engine_finds_its_words():
+    session, desk = at_work(Start(partials=False))
+    session.push(speak(1, 2, 3, 4, 5, 6))
+    desk.run()
+    session.ask(ask(about="segment"))
+    session.ask(ask("b", text="all", about="recent"))
+    desk.run()
+    assert said(desk) == {"what": None, "all": ""}
+
+
+def test_a_spoken_question_is_told_what_was_said_before_it():
+    session, desk = at_work(Start(tasks=("audio_question",)))
+    session.push(speak(1, 2, 0, 0, 30, 31, 0, 0))
+    desk.run()
+    assert said(desk) == {"1 2": "1 2", "30 31": "1 2"}
+
+
+def test_where_no_words_are_written_the_engine_finds_those_of_segments_only():
+    session, desk = at_work(Start(tasks=("describe",)))
+    session.push(TALK)
+    session.ask(ask(about="recent"))
+    desk.run()
+    assert said(desk) == {"describe": None, "what": ""}
 
 
 # Questions that are spoken.
