@@ -34,6 +34,7 @@ def test_it_is_small_and_says_what_it_was_taught(trained):
     assert trained.sizes.bridge == MINI_BRIDGE
     assert trained.skills is not None
     assert trained.skills.questions
+    assert trained.skills.told_words
     assert trained.skills.languages == ("en",)
 
 
@@ -47,17 +48,18 @@ def test_its_card_names_every_set_it_was_trained_on(card):
 def test_a_default_engine_answers_a_question_about_sound():
     require_weights("whisper")
     require_weights("gemma")
-    samples, _ = soundfile.read(DEMO / "crow.ogg", dtype="float32")
     engine = load(EngineConfig(dtype="float32", threads=1, speakers="off"))
     try:
-        utterance = engine.open(UtteranceOptions(tasks=()))
-        utterance.push(np.asarray(samples, np.float32))
-        question = "Is this speech, music, an animal or noise?"
-        reply = utterance.ask(Prompt(text=question, max_tokens=12))
-        while reply.finish is None:
-            engine.generate([reply])
-        assert "animal" in reply.text.lower()
-        reply.close()
-        utterance.close()
+        for name, heard in (("crow.ogg", "animal"), ("jfk.ogg", "speech")):
+            samples, _ = soundfile.read(DEMO / name, dtype="float32")
+            utterance = engine.open(UtteranceOptions(tasks=()))
+            utterance.push(np.asarray(samples, np.float32))
+            question = "Is this speech, music, an animal or noise?"
+            reply = utterance.ask(Prompt(text=question, max_tokens=12))
+            while reply.finish is None:
+                engine.generate([reply])
+            assert heard in reply.text.lower(), name
+            reply.close()
+            utterance.close()
     finally:
         engine.close()
